@@ -1,0 +1,192 @@
+//! One HTTP exchange as data. The host performs it; what it means is decided here in the core.
+
+use crate::secret::Secret;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use zeroize::Zeroize;
+
+/// An `https` URL, or an `http` URL of the loopback interface, without user information and without a fragment.
+///
+/// RFC 6749 section 3.1 and 3.2: an endpoint may have a query, which is kept, and has no fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint(String);
+
+/// Why a string is no [`Endpoint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// It is longer than 2,048 bytes, or has white space, control characters, quotes or non-ASCII characters.
+    Characters,
+    /// Its scheme is neither `https` nor, for a loopback host, `http`.
+    Scheme,
+    /// The host is missing or malformed.
+    Host,
+    /// It has a user name or a password.
+    UserInfo,
+    /// It has a fragment.
+    Fragment,
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Characters => "the URL has characters that no URL may have, or is longer than 2,048 bytes",
+            Self::Scheme => "the URL must begin with https:// (http:// is for 127.0.0.1, [::1] and localhost alone)",
+            Self::Host => "the URL has no valid host",
+            Self::UserInfo => "the URL must not hold a user name or a password",
+            Self::Fragment => "the URL must not have a fragment (#...)",
+        })
+    }
+}
+
+impl core::error::Error for EndpointError {}
+
+impl Endpoint {
+    /// Checks and keeps the URL as it is written; nothing is normalised.
+    ///
+    /// # Errors
+    /// [`EndpointError`] says which rule the URL breaks.
+    pub fn parse(url: &str) -> Result<Self, EndpointError> {
+        let fits = |byte: u8| {
+            byte.is_ascii_graphic()
+                && !matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'\\' | b'`' | b'|' | b'^' | b'{' | b'}')
+        };
+        if url.len() > 2048 || !url.bytes().all(fits) {
+            return Err(EndpointError::Characters);
+        }
+        let (scheme, rest) = url.split_once("://").ok_or(EndpointError::Scheme)?;
+        if rest.contains('#') {
+            return Err(EndpointError::Fragment);
+        }
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err(EndpointError::UserInfo);
+        }
+        let host = host_of(authority).ok_or(EndpointError::Host)?;
+        match scheme {
+            "https" => Ok(Self(url.into())),
+            "http" if matches!(host, "127.0.0.1" | "[::1]" | "localhost") => Ok(Self(url.into())),
+            _ => Err(EndpointError::Scheme),
+        }
+    }
+
+    /// The URL as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Scheme, host and port: `https://example.org:8443`.
+    pub fn origin(&self) -> &str {
+        let start = self.0.find("://").map_or(0, |at| at + 3);
+        let end = self.0[start..].find(['/', '?']).map_or(self.0.len(), |at| start + at);
+        &self.0[..end]
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn host_of(authority: &str) -> Option<&str> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let end = rest.find(']')?;
+            let valid =
+                end > 0 && rest[..end].bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+            valid.then_some(())?;
+            (&authority[..end + 2], &rest[end + 1..])
+        }
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            let host = &authority[..end];
+            let valid = !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+            valid.then_some(())?;
+            (host, &authority[end..])
+        }
+    };
+    let port_fits = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        });
+    port_fits.then_some(host)
+}
+
+/// One request, always a `POST`. The host adds nothing but what HTTP itself needs, follows no redirect and retries
+/// nothing by itself: a second `POST` would be a second redemption.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+pub struct Request {
+    /// Where to.
+    pub url: Endpoint,
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// The body. It holds secrets.
+    pub body: Secret,
+}
+
+impl Request {
+    /// The value for the `Accept` header.
+    pub const ACCEPT: &'static str = "application/json";
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "POST {} ({} bytes)", self.url, self.body.expose().len())
+    }
+}
+
+/// What came back: any status, the one header that is used, and at most [`Response::MAX_BODY`] bytes of body.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The `Content-Type` header, where there is one.
+    pub content_type: Option<String>,
+    /// The `Retry-After` header, where there is one.
+    pub retry_after: Option<String>,
+    /// The body. It may hold secrets.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The host stops reading here. A longer body is handed over cut, and is then unreadable.
+    pub const MAX_BODY: usize = 1024 * 1024;
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        self.body.zeroize();
+    }
+}
+
+/// No answer was had. Which of the cases it was decides whether the token may be spent, so a host must never say
+/// [`NotSent`](SendErrorKind::NotSent) unless it knows that no byte of the request left this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SendError {
+    /// What is known.
+    pub kind: SendErrorKind,
+    /// For people: what the system said. Never holds a secret.
+    pub detail: String,
+}
+
+/// The three things a host may know about a request without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SendErrorKind {
+    /// Name resolution, connection or TLS failed: the request never left.
+    NotSent,
+    /// It left, or may have left, and no complete answer came: reset, cut off, closed.
+    MaybeSent,
+    /// The same, and the time ran out: the request may still be travelling.
+    TimedOut,
+    /// The check right before sending found the lock gone or the record changed: nothing was sent.
+    LockLost,
+}
