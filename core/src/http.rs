@@ -9,8 +9,17 @@ use zeroize::Zeroize;
 /// An `https` URL, or an `http` URL of the loopback interface, without user information and without a fragment.
 ///
 /// RFC 6749 section 3.1 and 3.2: an endpoint may have a query, which is kept, and has no fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Endpoint(String);
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::parse(&url)
+    }
+}
 
 /// Why a string is no [`Endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

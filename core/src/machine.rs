@@ -77,7 +77,7 @@ pub enum Input {
 }
 
 /// How the wait for the lock ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Locked {
     /// The lock is held. A lock that is held already (an unsaved rotation is being kept) counts.
     Held,
@@ -85,8 +85,8 @@ pub enum Locked {
     Changed,
     /// The time is over; the lock is not held.
     TimedOut,
-    /// There can be no lock here: read-only directory, a single file mounted, a file of another user.
-    Unsupported,
+    /// There can be no lock here, and why: read-only directory, a single file mounted, a file of another user.
+    Unsupported(StoreError),
 }
 
 /// A machine and its next action, or its outcome.

@@ -3,10 +3,12 @@
 use crate::http::Endpoint;
 use alloc::string::String;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// What a refresh and a revocation need to know, kept beside the tokens since the login: so every process on every host
 /// refreshes from the stored record alone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Client {
     /// The name of the provider profile at login.
     pub name: String,
@@ -25,7 +27,8 @@ pub struct Client {
 }
 
 /// How token requests are encoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TokenBody {
     /// `application/x-www-form-urlencoded`, the standard (RFC 6749 section 4.1.3).
     #[default]

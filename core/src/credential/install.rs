@@ -1,0 +1,326 @@
+//! `Install`: store a new login.
+//!
+//! The lock is taken before the code is sent, and never held while a person is in the browser.
+
+use super::{Found, Settle, Stored, Unsaved};
+use crate::http::{Request, SendErrorKind};
+use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError, WriteError};
+use crate::policy::Policy;
+use crate::provider::Client;
+use crate::record::{Credentials, LoginId, Record};
+use crate::secret::Fingerprint;
+use crate::time::{Millis, Now, Timestamp};
+use crate::token::{self, Answer};
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+/// What is installed.
+#[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+pub enum NewLogin {
+    /// A validated authorization code: the token request that spends it.
+    Code {
+        /// The request, from `Exchange::into_parts`.
+        request: Request,
+        /// The client it is for.
+        client: Client,
+    },
+    /// Tokens that the caller already has.
+    Credentials(Credentials),
+}
+
+/// How [`Install`] ended.
+pub type Installed = Result<Credentials, InstallError>;
+
+/// Why a new login is not stored.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The lock could not be had: nothing was sent, the code is unspent. The flag tells whether waiting may help.
+    NoLock {
+        /// What the store said, where it was not just busy.
+        cause: Option<StoreError>,
+    },
+    /// The store could not be read: nothing was sent.
+    Store(StoreError),
+    /// The server does not accept the code (`invalid_grant`): it is expired, spent or of another login.
+    Refused(String),
+    /// The server does not accept this client or request.
+    ClientRejected(String),
+    /// The server could not be reached: the code is unspent.
+    NotSent(String),
+    /// No usable answer: the code may be spent.
+    Unknown(String),
+    /// Tokens were received and cannot be stored. The host keeps this value and the lock, as with
+    /// [`Outcome::Unsaved`](super::Outcome::Unsaved).
+    Unsaved(Box<Unsaved>),
+    /// A bug in the host: what the machine was waiting for.
+    Misuse(&'static str),
+}
+
+impl InstallError {
+    /// The stable name, the same on every host.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoLock { cause: None } => "busy",
+            Self::NoLock { cause: Some(_) } => "no_lock",
+            Self::Store(_) => "store",
+            Self::Refused(_) => "code_refused",
+            Self::ClientRejected(_) => "client_rejected",
+            Self::NotSent(_) => "unreachable",
+            Self::Unknown(_) => "code_in_doubt",
+            Self::Unsaved(_) => "unsaved",
+            Self::Misuse(_) => "misuse",
+        }
+    }
+
+    /// What to do about it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoLock { cause: None } => "another process holds the lock; log in again when it is done",
+            Self::NoLock { .. } | Self::Store(_) => {
+                "make the directory of the credentials writable, or name another one"
+            }
+            Self::Refused(_) | Self::Unknown(_) => {
+                "start the login again: a code can be used once, and for a short time"
+            }
+            Self::ClientRejected(_) => "check the client id and its registered redirect URIs",
+            Self::NotSent(_) => "check the network, the proxy settings and the certificates",
+            Self::Unsaved(_) => "free the disk; the tokens are in this process's memory alone",
+            Self::Misuse(_) => "this is a bug in the host; please report it",
+        }
+    }
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLock { cause: None } => f.write_str("another process kept the lock on the credentials"),
+            Self::NoLock { cause: Some(error) } => write!(f, "the credentials cannot be locked: {}", error.detail),
+            Self::Store(error) => write!(f, "the credentials cannot be stored: {}", error.detail),
+            Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
+            Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
+            Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
+            Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
+            Self::Unsaved(unsaved) => write!(f, "the new login cannot be stored: {}", unsaved.cause.detail),
+            Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
+        }
+    }
+}
+
+impl core::error::Error for InstallError {}
+
+/// The machine. See the [module](self) for what it does.
+#[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+pub struct Install {
+    policy: Policy,
+    login: LoginId,
+    state: State,
+}
+
+type Next = Step<Install, Installed>;
+
+#[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+enum State {
+    Lock(NewLogin),
+    Read(NewLogin, Conflicts),
+    Exchange { client: Client, sent_at: Timestamp, under: Under },
+    Write(Write),
+    SavePause(Write),
+}
+
+/// How often the record was changed between our read and our write.
+type Conflicts = u8;
+
+/// What the last read has found, and what of it lives on.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+struct Under {
+    revision: Option<Revision>,
+    record: Option<Record>,
+    conflicts: Conflicts,
+}
+
+#[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+struct Write {
+    credentials: Credentials,
+    under: Under,
+    since: Millis,
+}
+
+impl Install {
+    /// Begins. `login` is random and new for each login.
+    pub fn start(new: NewLogin, login: LoginId, policy: Policy) -> Step<Self, Installed> {
+        let wait = policy.deadline;
+        let machine = Self { policy, login, state: State::Lock(new) };
+        Step::Continue(machine, Action::Lock { wait, seen: None })
+    }
+}
+
+impl Machine for Install {
+    type Outcome = Installed;
+
+    fn step(self, input: Input, now: Now) -> Next {
+        let Self { policy, login, state } = self;
+        let base = Base { policy, login };
+        match (state, input) {
+            (State::Lock(new), Input::Locked(locked)) => match locked {
+                Locked::Held => base.then(State::Read(new, 0), Action::Read),
+                Locked::Changed | Locked::TimedOut => Step::Done(Err(InstallError::NoLock { cause: None })),
+                Locked::Unsupported(error) => Step::Done(Err(InstallError::NoLock { cause: Some(error) })),
+            },
+            (State::Read(new, conflicts), Input::Read(read)) => base.found(new, conflicts, Found::new(read), now),
+            (State::Exchange { client, sent_at, under }, Input::Replied(replied)) => {
+                let answer = match replied {
+                    Ok(response) => token::read_answer(&client, &response, now),
+                    Err(error) => return Step::Done(Err(unanswered(error.kind, error.detail))),
+                };
+                base.answered(client, answer, sent_at, under, now)
+            }
+            (State::Write(write), Input::Wrote(wrote)) => base.wrote(write, wrote, now),
+            (State::SavePause(write), Input::Woke) => base.write(write),
+            (state, _) => Step::Done(Err(InstallError::Misuse(state.awaits()))),
+        }
+    }
+}
+
+/// The machine without its state.
+struct Base {
+    policy: Policy,
+    login: LoginId,
+}
+
+impl Base {
+    fn then(self, state: State, action: Action) -> Next {
+        Step::Continue(Install { policy: self.policy, login: self.login, state }, action)
+    }
+
+    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record.
+    fn found(self, new: NewLogin, conflicts: Conflicts, found: Found, now: Now) -> Next {
+        let under = match found {
+            Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
+                Under { revision: Some(revision), record: Some(record), conflicts }
+            }
+            Found::Nothing(None) => Under { revision: None, record: None, conflicts },
+            Found::Unreadable { revision: Some(revision), .. } => {
+                Under { revision: Some(revision), record: None, conflicts }
+            }
+            Found::Unreadable { cause, .. } => {
+                return match cause {
+                    super::Cause::Store(error) => Step::Done(Err(InstallError::Store(error))),
+                    other => Step::Done(Err(InstallError::Misuse(other.code()))),
+                };
+            }
+        };
+        match new {
+            NewLogin::Code { request, client } => {
+                self.then(State::Exchange { client, sent_at: now.wall, under }, Action::Send { request, holds: None })
+            }
+            NewLogin::Credentials(credentials) => self.write(Write { credentials, under, since: now.monotonic }),
+        }
+    }
+
+    fn answered(self, client: Client, answer: Answer, sent_at: Timestamp, under: Under, now: Now) -> Next {
+        let issued = match answer {
+            Answer::Issued(issued) => issued,
+            Answer::Refused { detail } => return Step::Done(Err(InstallError::Refused(detail))),
+            Answer::ClientRejected { detail } => return Step::Done(Err(InstallError::ClientRejected(detail))),
+            Answer::RefusedByStatus(status) => {
+                return Step::Done(Err(InstallError::Refused(alloc::format!("status {status}"))));
+            }
+            Answer::Throttled { .. } => {
+                return Step::Done(Err(InstallError::ClientRejected(super::text("too many requests (429)"))));
+            }
+            Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
+        };
+        let credentials = Credentials {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_at: sent_at.plus(issued.life),
+            obtained_at: Some(sent_at),
+            scope: issued.scope,
+            client: Some(client),
+        };
+        self.write(Write { credentials, under, since: now.monotonic })
+    }
+
+    fn write(self, write: Write) -> Next {
+        let blob = Record::install(&write.credentials, self.login.clone(), write.under.record.as_ref()).to_blob();
+        let replaces = write.under.revision;
+        self.then(State::Write(write), Action::Write { replaces, blob, reserve: 0 })
+    }
+
+    fn wrote(self, write: Write, wrote: Result<(), WriteError>, now: Now) -> Next {
+        match wrote {
+            Ok(()) => Step::Done(Ok(write.credentials)),
+            Err(WriteError::Conflict) if write.under.conflicts < self.policy.returns => {
+                let conflicts = write.under.conflicts + 1;
+                self.then(State::Read(NewLogin::Credentials(write.credentials), conflicts), Action::Read)
+            }
+            Err(WriteError::Conflict) => self.unsaved(write, super::obtain::contended(), now),
+            Err(WriteError::Failed(_)) if now.monotonic.minus(write.since) < self.policy.save_time => {
+                let time = self.policy.save_pause;
+                self.then(State::SavePause(write), Action::Wait { time })
+            }
+            Err(WriteError::Failed(error)) => self.unsaved(write, error, now),
+        }
+    }
+
+    fn unsaved(self, write: Write, cause: StoreError, now: Now) -> Next {
+        let replaces = write.under.record.as_ref().and_then(Record::refresh_fingerprint);
+        let record = Record::install(&write.credentials, self.login, write.under.record.as_ref());
+        Step::Done(Err(InstallError::Unsaved(Box::new(Unsaved::new(record, replaces, cause, now)))))
+    }
+}
+
+fn unanswered(kind: SendErrorKind, detail: String) -> InstallError {
+    match kind {
+        SendErrorKind::NotSent => InstallError::NotSent(detail),
+        SendErrorKind::MaybeSent | SendErrorKind::TimedOut => InstallError::Unknown(detail),
+        SendErrorKind::LockLost => InstallError::NoLock { cause: None },
+    }
+}
+
+impl State {
+    const fn awaits(&self) -> &'static str {
+        match self {
+            Self::Lock(_) => "Lock: Locked",
+            Self::Read(..) => "Read: Read",
+            Self::Exchange { .. } => "Exchange: Replied",
+            Self::Write(_) => "Write: Wrote",
+            Self::SavePause(_) => "SavePause: Woke",
+        }
+    }
+}
+
+impl fmt::Debug for Under {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Under")
+            .field("revision", &self.revision)
+            .field("conflicts", &self.conflicts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settle for Installed {
+    fn keep(&self, before: Option<Unsaved>) -> Option<Unsaved> {
+        match self {
+            // The login that it belonged to is replaced.
+            Ok(_) => None,
+            Err(InstallError::Unsaved(unsaved)) => Some(Unsaved::clone(unsaved)),
+            Err(_) => before,
+        }
+    }
+}
+
+/// An installed login that cannot be stored is kept under the same terms as a rotation.
+impl Unsaved {
+    fn new(record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Self {
+        let ready = super::Ready::of(&record, Millis::ZERO, now);
+        Self { ready, cause, record, replaces }
+    }
+}

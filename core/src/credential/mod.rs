@@ -1,0 +1,60 @@
+//! The credential machines. All rules about the lock, the mark, retries and what is written when are transitions in
+//! this folder, and nowhere else: [`Obtain`] gives a living token, [`Install`] stores a new login, [`Forget`] revokes
+//! and deletes one. They exclude each other through the one lock, so they are to be read together.
+
+mod forget;
+mod install;
+mod obtain;
+mod outcome;
+
+pub use forget::{Forget, Forgotten};
+pub use install::{Install, InstallError, Installed, NewLogin};
+pub use obtain::{Baseline, Obtain, Wanted};
+pub use outcome::{Cause, Failure, LoginReason, Outcome, Ready, Settle, Unsaved, Via};
+
+use crate::machine::{Blob, Revision, StoreError};
+use crate::record::Record;
+use alloc::string::ToString;
+
+/// What a read has shown.
+enum Found {
+    /// A record with at least one token.
+    Record(Stored),
+    /// No bytes, or a record whose tokens are blank: logged out. The revision is that of the blank record.
+    Nothing(Option<Stored>),
+    /// Bytes that are no record, or a store that cannot be read.
+    Unreadable { revision: Option<Revision>, cause: Cause },
+}
+
+/// A record and the revision that it was read or written as.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+struct Stored {
+    revision: Revision,
+    record: Record,
+}
+
+impl Stored {
+    fn of(blob: &Blob, record: Record) -> Self {
+        Self { revision: blob.revision(), record }
+    }
+}
+
+impl Found {
+    fn new(read: Result<Option<Blob>, StoreError>) -> Self {
+        let blob = match read {
+            Ok(Some(blob)) => blob,
+            Ok(None) => return Self::Nothing(None),
+            Err(error) => return Self::Unreadable { revision: None, cause: Cause::Store(error) },
+        };
+        match Record::parse(blob.bytes()) {
+            Ok(record) if record.is_logged_out() => Self::Nothing(Some(Stored::of(&blob, record))),
+            Ok(record) => Self::Record(Stored::of(&blob, record)),
+            Err(error) => Self::Unreadable { revision: Some(blob.revision()), cause: Cause::Corrupt(error) },
+        }
+    }
+}
+
+/// For outcomes that carry text of the machine itself.
+fn text(words: &str) -> alloc::string::String {
+    words.to_string()
+}

@@ -1,0 +1,550 @@
+//! The credentials record: the stored JSON, its members, and every change that is ever made to it.
+//!
+//! Three members are shared with other programs (`refreshToken`, `accessToken`, `expiresAt` in Unix milliseconds); one,
+//! `kraube`, is ours. Members that are not known, at the top or in `kraube`, are kept to the letter.
+
+use crate::machine::Blob;
+use crate::provider::Client;
+use crate::secret::{Fingerprint, Secret};
+use crate::time::{Millis, Timestamp};
+use alloc::borrow::{Cow, ToOwned};
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Identifies a login through all its rotations. A different one means that somebody logged in anew.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoginId(pub String);
+
+/// Identifies a run of a machine, among all processes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A login as a program may hold it: what `login` gives and what is saved.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
+pub struct Credentials {
+    /// The access token.
+    pub access_token: Secret,
+    /// The refresh token. Without one the login ends when the access token expires.
+    pub refresh_token: Option<Secret>,
+    /// When the access token expires.
+    pub expires_at: Timestamp,
+    /// When it was obtained.
+    pub obtained_at: Option<Timestamp>,
+    /// The granted scope, where the server named it.
+    pub scope: Option<String>,
+    /// The client it was issued to, and where to refresh it. Without one, the host's default is used.
+    pub client: Option<Client>,
+}
+
+/// The stored record.
+#[derive(Clone)]
+#[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
+pub struct Record {
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) access_token: Option<Secret>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) login: Option<LoginId>,
+    pub(crate) client: Option<Client>,
+    pub(crate) scope: Option<String>,
+    pub(crate) obtained_at: Option<Timestamp>,
+    pub(crate) redeeming: Option<Mark>,
+    pub(crate) retry_at: Option<Timestamp>,
+    /// How many answers in a row were of no use, and the status of the last one.
+    pub(crate) retries: u32,
+    pub(crate) last_status: Option<u16>,
+    pub(crate) refused: Option<Refusal>,
+    /// Members of others: name and JSON text. They may hold secrets.
+    unknown: Vec<(String, Secret)>,
+    unknown_inside: Vec<(String, Secret)>,
+}
+
+/// The mark: a run is about to spend the refresh token, or died while it did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// Whose mark it is.
+    pub run: String,
+    /// When it was set.
+    pub at: Timestamp,
+}
+
+/// Why the server will not accept the refresh token again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It was expired, revoked or replaced: the server said so to a clear question.
+    Revoked,
+    /// It may have been spent by a request whose answer never arrived.
+    RotationLost,
+}
+
+impl Refusal {
+    /// The stable name, as it is stored.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::RotationLost => "rotation_lost",
+        }
+    }
+}
+
+/// Why stored bytes are no record. Never holds a part of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Nothing but white space.
+    Empty,
+    /// No JSON object, or cut off.
+    NotJson,
+    /// The same member twice.
+    Repeated,
+    /// A token that is no string.
+    Mistyped,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the credentials are empty",
+            Self::NotJson => "the credentials are not a JSON object, or are cut off",
+            Self::Repeated => "the credentials have a member twice",
+            Self::Mistyped => "a token in the credentials is not a string",
+        })
+    }
+}
+
+impl core::error::Error for RecordError {}
+
+impl Record {
+    /// Reads stored bytes. A leading byte order mark is passed over.
+    ///
+    /// # Errors
+    /// [`RecordError`], which never repeats what was read.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(RecordError::Empty);
+        }
+        let mut members = Members::parse(bytes)?;
+        let refresh_token = token(members.take("refreshToken"))?;
+        let access_token = token(members.take("accessToken"))?;
+        let expires_at = members.take("expiresAt").and_then(|raw| time(raw.get()));
+        let ours = members.take("kraube").map(|raw| Members::parse(raw.get().as_bytes())).and_then(Result::ok);
+        let mut record = Self { refresh_token, access_token, expires_at, unknown: members.rest(), ..Self::blank() };
+        if let Some(mut ours) = ours {
+            record.read_ours(&mut ours);
+        }
+        Ok(record)
+    }
+
+    /// A new login. Its own members begin anew; those that others stored are kept.
+    pub(crate) fn install(credentials: &Credentials, login: LoginId, replaces: Option<&Self>) -> Self {
+        Self {
+            refresh_token: credentials.refresh_token.clone(),
+            access_token: Some(credentials.access_token.clone()),
+            expires_at: Some(credentials.expires_at),
+            obtained_at: credentials.obtained_at,
+            scope: credentials.scope.clone(),
+            client: credentials.client.clone(),
+            login: Some(login),
+            unknown: replaces.map(|old| old.unknown.clone()).unwrap_or_default(),
+            ..Self::blank()
+        }
+    }
+
+    /// The same tokens with a mark on them. The back-off has run out, or it would not be spent now.
+    pub(crate) fn marked(&self, run: RunId, at: Timestamp) -> Self {
+        Self { redeeming: Some(Mark { run: run.to_string(), at }), retry_at: None, ..self.clone() }
+    }
+
+    /// The same tokens, to be left alone until `retry_at`. The mark stays where the outcome is in doubt.
+    pub(crate) fn parked(&self, retry_at: Timestamp, retries: u32, status: Option<u16>, doubt: bool) -> Self {
+        let redeeming = if doubt { self.redeeming.clone() } else { None };
+        Self { redeeming, retry_at: Some(retry_at), retries, last_status: status, ..self.clone() }
+    }
+
+    /// The same tokens, and that the server refuses the refresh token.
+    pub(crate) fn refused(&self, refusal: Refusal) -> Self {
+        Self { redeeming: None, retry_at: None, refused: Some(refusal), ..self.clone() }
+    }
+
+    /// The next tokens of the same login.
+    pub(crate) fn renewed(&self, issued: crate::token::Issued, sent_at: Timestamp) -> Self {
+        Self {
+            refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
+            access_token: Some(issued.access_token),
+            expires_at: Some(sent_at.plus(issued.life)),
+            obtained_at: Some(sent_at),
+            scope: issued.scope.or_else(|| self.scope.clone()),
+            redeeming: None,
+            retry_at: None,
+            retries: 0,
+            last_status: None,
+            refused: None,
+            ..self.clone()
+        }
+    }
+
+    /// These tokens, with the members that others have stored meanwhile.
+    pub(crate) fn over(&self, stored: &Self) -> Self {
+        Self { unknown: stored.unknown.clone(), unknown_inside: stored.unknown_inside.clone(), ..self.clone() }
+    }
+
+    /// Whether there is nothing to log in with: absent or blanked tokens.
+    pub fn is_logged_out(&self) -> bool {
+        self.refresh_token.is_none() && self.access_token.is_none()
+    }
+
+    /// The access token and its expiry, where both are there.
+    pub(crate) fn access(&self) -> Option<(&Secret, Timestamp)> {
+        self.access_token.as_ref().zip(self.expires_at)
+    }
+
+    /// Tells access tokens apart.
+    pub(crate) fn access_fingerprint(&self) -> Option<Fingerprint> {
+        self.access_token.as_ref().map(Secret::fingerprint)
+    }
+
+    /// Tells refresh tokens apart.
+    pub(crate) fn refresh_fingerprint(&self) -> Option<Fingerprint> {
+        self.refresh_token.as_ref().map(Secret::fingerprint)
+    }
+
+    /// Whether both tokens are the same.
+    pub(crate) fn same_tokens(&self, other: &Self) -> bool {
+        self.pair() == other.pair()
+    }
+
+    /// Whether another run than this one was about to spend the refresh token, or died while it did.
+    pub(crate) fn marked_by_other(&self, run: RunId) -> bool {
+        self.redeeming.as_ref().is_some_and(|mark| mark.run != run.to_string())
+    }
+
+    /// Until when nobody shall try, where that is not over. A moment further ahead than any back-off cannot be true.
+    pub(crate) fn backing_off(&self, now: Timestamp) -> Option<Timestamp> {
+        self.retry_at.filter(|&until| until > now && until.since(now) <= crate::policy::Policy::RETRY_MAX)
+    }
+
+    /// The bytes to store: pretty enough to be read by a person, one buffer of the final size.
+    pub(crate) fn to_blob(&self) -> Blob {
+        let mut text = String::with_capacity(self.size());
+        let mut top = Writer::open(&mut text, "  ");
+        if let Some(token) = &self.refresh_token {
+            top.string("refreshToken", token.expose());
+        }
+        if let Some(token) = &self.access_token {
+            top.string("accessToken", token.expose());
+        }
+        if let Some(at) = self.expires_at {
+            top.number("expiresAt", at.0);
+        }
+        top.name("kraube");
+        self.write_ours(top.text);
+        for (name, value) in &self.unknown {
+            top.raw(name, value.expose());
+        }
+        top.close("\n}\n");
+        Blob::new(text.into_bytes())
+    }
+
+    fn blank() -> Self {
+        Self {
+            refresh_token: None,
+            access_token: None,
+            expires_at: None,
+            login: None,
+            client: None,
+            scope: None,
+            obtained_at: None,
+            redeeming: None,
+            retry_at: None,
+            retries: 0,
+            last_status: None,
+            refused: None,
+            unknown: Vec::new(),
+            unknown_inside: Vec::new(),
+        }
+    }
+
+    /// Ties our members to the tokens they speak of.
+    fn pair(&self) -> Fingerprint {
+        let bytes = |token: &Option<Secret>| {
+            token.as_ref().map(|token| token.expose().as_bytes().to_owned()).unwrap_or_default()
+        };
+        Fingerprint::of(&[&bytes(&self.refresh_token), &bytes(&self.access_token)])
+    }
+
+    fn read_ours(&mut self, ours: &mut Members<'_>) {
+        let fits = ours.value::<String>("for").is_some_and(|text| text == self.pair().to_string());
+        self.login = ours.value::<String>("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
+        self.client = ours.value("provider");
+        let scope = ours.value("scope");
+        let obtained_at = ours.take("obtainedAt").and_then(|raw| time(raw.get()));
+        let redeeming = ours.take("redeeming").map(|raw| mark(raw.get()));
+        let retry_at = ours.take("retryAt").and_then(|raw| time(raw.get()));
+        let retries = ours.value("retries").unwrap_or(0);
+        let last_status = ours.value("lastStatus");
+        let refused = ours.take("refused").map(|raw| refusal(raw.get()));
+        self.unknown_inside = core::mem::take(ours).rest();
+        // Other tokens than these members were written for: another program was here, and they say nothing any more.
+        if fits {
+            self.scope = scope;
+            self.obtained_at = obtained_at;
+            self.redeeming = redeeming;
+            self.retry_at = retry_at;
+            self.retries = retries;
+            self.last_status = last_status;
+            self.refused = refused;
+        }
+    }
+
+    fn write_ours(&self, text: &mut String) {
+        let mut ours = Writer::open(text, "    ");
+        ours.string("for", &self.pair().to_string());
+        if let Some(login) = &self.login {
+            ours.string("login", &login.0);
+        }
+        if let Some(client) = &self.client {
+            ours.raw("provider", &serde_json::to_string(client).unwrap_or_else(|_| "null".into()));
+        }
+        if let Some(scope) = &self.scope {
+            ours.string("scope", scope);
+        }
+        if let Some(at) = self.obtained_at {
+            ours.number("obtainedAt", at.0);
+        }
+        if let Some(mark) = &self.redeeming {
+            ours.name("redeeming");
+            let mut inner = Writer::open(ours.text, "      ");
+            inner.string("run", &mark.run);
+            inner.number("at", mark.at.0);
+            inner.close("\n    }");
+        }
+        if let Some(at) = self.retry_at {
+            ours.number("retryAt", at.0);
+        }
+        if self.retries > 0 {
+            ours.number("retries", self.retries.into());
+        }
+        if let Some(status) = self.last_status {
+            ours.number("lastStatus", status.into());
+        }
+        if let Some(refusal) = self.refused {
+            ours.name("refused");
+            let mut inner = Writer::open(ours.text, "      ");
+            inner.string("reason", refusal.code());
+            inner.close("\n    }");
+        }
+        for (name, value) in &self.unknown_inside {
+            ours.raw(name, value.expose());
+        }
+        ours.close("\n  }");
+    }
+
+    /// An upper bound, so that the buffer does not grow and leave copies of secrets behind.
+    fn size(&self) -> usize {
+        let secret = |token: &Option<Secret>| token.as_ref().map_or(0, |token| 2 * token.expose().len());
+        let kept = |members: &[(String, Secret)]| {
+            members.iter().map(|(name, value)| 2 * name.len() + value.expose().len() + 16).sum::<usize>()
+        };
+        let client = self.client.as_ref().map_or(0, |client| {
+            2 * (client.name.len() + client.client_id.len() + client.issuer.as_ref().map_or(0, String::len))
+                + 4096
+                + 512
+        });
+        let rest = self.scope.as_ref().map_or(0, |scope| 2 * scope.len())
+            + self.login.as_ref().map_or(0, |login| 2 * login.0.len());
+        2048 + secret(&self.refresh_token)
+            + secret(&self.access_token)
+            + client
+            + rest
+            + kept(&self.unknown)
+            + kept(&self.unknown_inside)
+    }
+
+    /// How many bytes to set aside for the record that follows this one: its tokens may be larger.
+    pub(crate) fn reserve(&self) -> usize {
+        (4 * self.size()).clamp(32 * 1024, Blob::MAX)
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("refresh_token", &self.refresh_fingerprint())
+            .field("access_token", &self.access_fingerprint())
+            .field("expires_at", &self.expires_at)
+            .field("login", &self.login)
+            .field("redeeming", &self.redeeming)
+            .field("retry_at", &self.retry_at)
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A JSON object, member by member, values untouched.
+#[derive(Default)]
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let members: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::NotJson)?;
+        let names: BTreeSet<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
+        if names.len() < members.0.len() {
+            return Err(RecordError::Repeated);
+        }
+        Ok(members)
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
+    fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        serde_json::from_str(self.take(name)?.get()).ok()
+    }
+
+    fn rest(self) -> Vec<(String, Secret)> {
+        self.0.into_iter().map(|(name, raw)| (name, Secret::new(raw.get()))).collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    members.push((name.into_owned(), value));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Visit).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Writes one JSON object with a member a line.
+struct Writer<'t> {
+    text: &'t mut String,
+    indent: &'static str,
+    empty: bool,
+}
+
+impl<'t> Writer<'t> {
+    fn open(text: &'t mut String, indent: &'static str) -> Self {
+        text.push('{');
+        Self { text, indent, empty: true }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text.push_str(if self.empty { "\n" } else { ",\n" });
+        self.empty = false;
+        self.text.push_str(self.indent);
+        quote(self.text, name);
+        self.text.push_str(": ");
+    }
+
+    fn string(&mut self, name: &str, value: &str) {
+        self.name(name);
+        quote(self.text, value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.raw(name, &value.to_string());
+    }
+
+    fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.text.push_str(value);
+    }
+
+    fn close(self, end: &str) {
+        self.text.push_str(end);
+    }
+}
+
+/// RFC 8259 section 7.
+fn quote(text: &mut String, value: &str) {
+    use core::fmt::Write as _;
+    text.push('"');
+    for character in value.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            control if control < ' ' => {
+                let _ = write!(text, "\\u{:04x}", control as u32);
+            }
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+}
+
+/// A token: absent, null and blank are all "none".
+fn token(raw: Option<&RawValue>) -> Result<Option<Secret>, RecordError> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text: Option<String> = serde_json::from_str(raw.get()).map_err(|_| RecordError::Mistyped)?;
+    Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
+}
+
+/// A moment in Unix milliseconds. Other programs write fractions, strings and seconds: a value below 10^11 is before
+/// 1973 as milliseconds, so it is in seconds.
+fn time(raw: &str) -> Option<Timestamp> {
+    let number = raw.trim_matches('"');
+    let millis = match number.parse::<u64>() {
+        Ok(millis) => millis,
+        Err(_) => {
+            let float = number.parse::<f64>().ok().filter(|float| float.is_finite() && *float >= 0.0)?;
+            float as u64
+        }
+    };
+    match millis {
+        0 => None,
+        seconds if seconds < 100_000_000_000 => Some(Timestamp(seconds * 1000)),
+        millis => Some(Timestamp(millis)),
+    }
+}
+
+/// A mark that cannot be read in full is a mark all the same: somebody was about to spend the token.
+fn mark(raw: &str) -> Mark {
+    let mut members = Members::parse(raw.as_bytes()).unwrap_or_default();
+    let at = members.take("at").and_then(|raw| time(raw.get())).unwrap_or_default();
+    Mark { run: members.value("run").unwrap_or_default(), at }
+}
+
+fn refusal(raw: &str) -> Refusal {
+    let reason: Option<String> = Members::parse(raw.as_bytes()).unwrap_or_default().value("reason");
+    match reason.as_deref() {
+        Some("rotation_lost") => Refusal::RotationLost,
+        Some(_) | None => Refusal::Revoked,
+    }
+}
+
+/// How long an access token without a stated life is taken to live (RFC 6749 section 5.1 leaves it open): stored as
+/// expired, every call would refresh; longer, and the answer 401 would be the rule.
+pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
