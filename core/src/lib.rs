@@ -6,11 +6,14 @@ extern crate alloc;
 
 pub mod credential;
 pub mod http;
+mod json;
 pub mod machine;
 pub mod policy;
 pub mod provider;
 pub mod record;
+mod retry_after;
 pub mod revoke;
 pub mod secret;
+mod text;
 pub mod time;
 pub mod token;

@@ -1,10 +1,16 @@
 //! The token endpoint as pairs: a request, and what its answer means (RFC 6749 sections 4.1.3, 5 and 6).
 
 use crate::http::{Request, Response};
-use crate::provider::Client;
+use crate::json;
+use crate::provider::{Client, TokenBody};
+use crate::retry_after;
 use crate::secret::Secret;
+use crate::text::error_detail;
 use crate::time::{Millis, Now};
+use alloc::format;
 use alloc::string::String;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 /// What the server issued. [`Answer::Issued`] holds it.
 #[derive(Debug)]
@@ -53,12 +59,158 @@ pub enum Answer {
     },
 }
 
+/// How long an access token is taken to live where `expires_in` is absent, not readable, or not positive. Stored as
+/// expired, it would be refreshed at every call; too long an assumption is mended by the 401 of the resource.
+pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
+
+/// The longest life that is believed: ten years.
+pub const LONGEST_LIFE: Millis = Millis::from_secs(10 * 365 * 24 * 3600);
+
 /// The refresh request (RFC 6749 section 6). The scope is left out: it stays what was granted.
-pub fn refresh_request(_client: &Client, _refresh_token: &Secret) -> Request {
-    unimplemented!()
+pub fn refresh_request(client: &Client, refresh_token: &Secret) -> Request {
+    token_request(
+        client,
+        &[("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("client_id", &client.client_id)],
+    )
 }
 
-/// Reads an answer to a refresh request, or to a code exchange.
-pub fn read_answer(_client: &Client, _response: &Response, _now: Now) -> Answer {
-    unimplemented!()
+/// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date.
+pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
+    let retry_after = || response.retry_after.as_deref().and_then(|header| retry_after::parse(header, now.wall));
+    let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
+    let status = response.status;
+    match status {
+        200..=299 => read_success(response).map_or_else(|detail| unknown(detail.into()), Answer::Issued),
+        400..=499 if status != 408 && status != 429 => {
+            let error = read_error(&response.body);
+            let detail = |error: &ErrorDocument| {
+                error_detail(error.error.as_deref(), error.description.as_deref(), &format!("HTTP status {status}"))
+            };
+            match error.error.as_deref() {
+                Some("invalid_grant") => Answer::Refused { detail: detail(&error) },
+                _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
+                _ => Answer::ClientRejected { detail: detail(&error) },
+            }
+        }
+        _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
+        429 => Answer::Throttled { retry_after: retry_after() },
+        300..=399 => unknown(format!("HTTP status {status}: redirects of the token endpoint are not followed")),
+        _ => unknown(format!("HTTP status {status}")),
+    }
+}
+
+/// A `POST` to the token endpoint with these parameters, in the encoding of the client. Parameters without a value are
+/// not sent (RFC 6749 section 3.2).
+fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
+    let parameters = || parameters.iter().copied().filter(|(_, value)| !value.is_empty());
+    let (content_type, body) = match client.body {
+        TokenBody::Form => ("application/x-www-form-urlencoded", form_body(parameters())),
+        TokenBody::Json => ("application/json", Secret::new(json::object(parameters()))),
+    };
+    Request { url: client.token_endpoint.clone(), content_type, body }
+}
+
+/// `application/x-www-form-urlencoded`, built in one allocation.
+pub(crate) fn form_body<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Secret {
+    let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
+    Secret::new(form.extend_pairs(parameters).finish())
+}
+
+/// `Err` says what was wrong, and holds nothing of the body.
+fn read_success(response: &Response) -> Result<Issued, &'static str> {
+    if !response.content_type.as_deref().is_some_and(is_json) {
+        return Err("the answer is not of the type application/json");
+    }
+    if response.body.len() > Response::MAX_BODY {
+        return Err("the answer is too long");
+    }
+    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
+    let document: TokenDocument<'_> =
+        serde_json::from_slice(&response.body).map_err(|_| "the answer is not a readable token document")?;
+    let access_token = document.access_token.filter(|token| !token.is_empty());
+    let access_token = access_token.ok_or("the answer has no access token")?;
+    if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err("the access token has characters that no access token may have");
+    }
+    if document.token_type.is_some_and(|name| !name.eq_ignore_ascii_case("bearer")) {
+        return Err("the access token is of an unknown type and must not be used (RFC 6749 section 7.1)");
+    }
+    Ok(Issued {
+        access_token,
+        refresh_token: document.refresh_token.filter(|token| !token.is_empty()),
+        life: document.expires_in.map_or(DEFAULT_LIFE, |value| life(value.get())),
+        scope: document.scope.and_then(|value| scope(value.get())),
+    })
+}
+
+/// `application/json`, in any case and with any parameters.
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json")
+}
+
+/// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not
+/// readable costs no rotation.
+fn life(json: &str) -> Millis {
+    let number = json.trim_matches('"');
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'));
+    match number.parse::<f64>() {
+        // The conversion saturates, and infinity is what a number too large for the type is parsed to.
+        Ok(seconds) if plain && seconds * 1000.0 >= 1.0 => Millis((seconds * 1000.0) as u64).min(LONGEST_LIFE),
+        _ => DEFAULT_LIFE,
+    }
+}
+
+/// The scope (RFC 6749 section 3.3), where it is a string of the allowed characters.
+fn scope(json: &str) -> Option<String> {
+    let scope: String = serde_json::from_str(json).ok()?;
+    let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
+    (!scope.is_empty() && scope.chars().all(allowed)).then_some(scope)
+}
+
+/// A success (RFC 6749 section 5.1). A member that is given twice makes it unreadable; others are ignored. The members
+/// that a rotation can do without are taken as they are, so that a mistyped one does not make the tokens unreadable.
+#[derive(Deserialize)]
+struct TokenDocument<'a> {
+    #[serde(default, deserialize_with = "secret")]
+    access_token: Option<Secret>,
+    /// RFC 6749 requires it. Where it is absent the token is taken for a bearer token, the one type that is used here:
+    /// by now the old refresh token is spent.
+    token_type: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    refresh_token: Option<Secret>,
+    #[serde(borrow)]
+    expires_in: Option<&'a RawValue>,
+    #[serde(borrow)]
+    scope: Option<&'a RawValue>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|value| value.map(Secret::new))
+}
+
+/// The two members of an error document (RFC 6749 section 5.2) that are ever shown. Both are `None` where the document
+/// is none, or has one of them twice.
+#[derive(Default)]
+struct ErrorDocument {
+    error: Option<String>,
+    description: Option<String>,
+}
+
+fn read_error(body: &[u8]) -> ErrorDocument {
+    #[derive(Deserialize)]
+    struct Raw<'a> {
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+        #[serde(borrow)]
+        error_description: Option<&'a RawValue>,
+    }
+    let string = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str(value.get()).ok());
+    match serde_json::from_slice::<Raw<'_>>(body) {
+        Ok(raw) if body.len() <= Response::MAX_BODY => {
+            ErrorDocument { error: string(raw.error), description: string(raw.error_description) }
+        }
+        _ => ErrorDocument::default(),
+    }
 }
