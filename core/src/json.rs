@@ -1,8 +1,15 @@
-//! JSON objects that hold secrets, written in one allocation. (`serde_json` would grow its buffer and leave copies of
-//! the secrets behind.)
+//! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation.
+//! (`serde_json` would grow its buffer and leave copies of the secrets behind.)
 
+use crate::secret::Secret;
+use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// An object whose members all are strings.
 pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
@@ -20,6 +27,106 @@ pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clo
     }
     json.push('}');
     json
+}
+
+/// Why bytes are no JSON object that can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// No JSON object, or cut off.
+    NotJson,
+    /// The same member twice: which one counts would be a guess.
+    Repeated,
+}
+
+/// A JSON object, member by member, values untouched.
+#[derive(Default)]
+pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let members: Self = serde_json::from_slice(bytes).map_err(|_| Malformed::NotJson)?;
+        let names: BTreeSet<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
+        if names.len() < members.0.len() {
+            return Err(Malformed::Repeated);
+        }
+        Ok(members)
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
+    pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        serde_json::from_str(self.take(name)?.get()).ok()
+    }
+
+    pub(crate) fn rest(self) -> Vec<(String, Secret)> {
+        self.0.into_iter().map(|(name, raw)| (name, Secret::new(raw.get()))).collect()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    members.push((name.into_owned(), value));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Visit).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Writes one JSON object with a member a line.
+pub(crate) struct Writer<'t> {
+    pub(crate) text: &'t mut String,
+    indent: &'static str,
+    empty: bool,
+}
+
+impl<'t> Writer<'t> {
+    pub(crate) fn open(text: &'t mut String, indent: &'static str) -> Self {
+        text.push('{');
+        Self { text, indent, empty: true }
+    }
+
+    pub(crate) fn name(&mut self, name: &str) {
+        self.text.push_str(if self.empty { "\n" } else { ",\n" });
+        self.empty = false;
+        self.text.push_str(self.indent);
+        push_string(self.text, name);
+        self.text.push_str(": ");
+    }
+
+    pub(crate) fn string(&mut self, name: &str, value: &str) {
+        self.name(name);
+        push_string(self.text, value);
+    }
+
+    pub(crate) fn number(&mut self, name: &str, value: u64) {
+        self.raw(name, &value.to_string());
+    }
+
+    pub(crate) fn raw(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.text.push_str(value);
+    }
+
+    pub(crate) fn close(self, end: &str) {
+        self.text.push_str(end);
+    }
 }
 
 /// A string as RFC 8259 section 7 writes it.

@@ -3,16 +3,15 @@
 //! Three members are shared with other programs (`refreshToken`, `accessToken`, `expiresAt` in Unix milliseconds); one,
 //! `kraube`, is ours. Members that are not known, at the top or in `kraube`, are kept to the letter.
 
+use crate::json::{Malformed, Members, Writer};
 use crate::machine::Blob;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
 use crate::time::{Millis, Timestamp};
-use alloc::borrow::{Cow, ToOwned};
-use alloc::collections::BTreeSet;
+use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Identifies a login through all its rotations. A different one means that somebody logged in anew.
@@ -115,6 +114,15 @@ pub enum RecordError {
     Repeated,
     /// A token that is no string.
     Mistyped,
+}
+
+impl From<Malformed> for RecordError {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::NotJson => Self::NotJson,
+            Malformed::Repeated => Self::Repeated,
+        }
+    }
 }
 
 impl fmt::Display for RecordError {
@@ -395,114 +403,6 @@ impl fmt::Debug for Record {
             .field("refused", &self.refused)
             .finish_non_exhaustive()
     }
-}
-
-/// A JSON object, member by member, values untouched.
-#[derive(Default)]
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'a> Members<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let members: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::NotJson)?;
-        let names: BTreeSet<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
-        if names.len() < members.0.len() {
-            return Err(RecordError::Repeated);
-        }
-        Ok(members)
-    }
-
-    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let at = self.0.iter().position(|(other, _)| other == name)?;
-        Some(self.0.remove(at).1)
-    }
-
-    /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
-    fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        serde_json::from_str(self.take(name)?.get()).ok()
-    }
-
-    fn rest(self) -> Vec<(String, Secret)> {
-        self.0.into_iter().map(|(name, raw)| (name, Secret::new(raw.get()))).collect()
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    members.push((name.into_owned(), value));
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Visit).map(Self).map_err(de::Error::custom)
-    }
-}
-
-/// Writes one JSON object with a member a line.
-struct Writer<'t> {
-    text: &'t mut String,
-    indent: &'static str,
-    empty: bool,
-}
-
-impl<'t> Writer<'t> {
-    fn open(text: &'t mut String, indent: &'static str) -> Self {
-        text.push('{');
-        Self { text, indent, empty: true }
-    }
-
-    fn name(&mut self, name: &str) {
-        self.text.push_str(if self.empty { "\n" } else { ",\n" });
-        self.empty = false;
-        self.text.push_str(self.indent);
-        quote(self.text, name);
-        self.text.push_str(": ");
-    }
-
-    fn string(&mut self, name: &str, value: &str) {
-        self.name(name);
-        quote(self.text, value);
-    }
-
-    fn number(&mut self, name: &str, value: u64) {
-        self.raw(name, &value.to_string());
-    }
-
-    fn raw(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.text.push_str(value);
-    }
-
-    fn close(self, end: &str) {
-        self.text.push_str(end);
-    }
-}
-
-/// RFC 8259 section 7.
-fn quote(text: &mut String, value: &str) {
-    use core::fmt::Write as _;
-    text.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            control if control < ' ' => {
-                let _ = write!(text, "\\u{:04x}", control as u32);
-            }
-            other => text.push(other),
-        }
-    }
-    text.push('"');
 }
 
 /// A token: absent, null and blank are all "none".

@@ -3,7 +3,7 @@
 //! What is stored is deleted whatever the server says, and even where the lock cannot be had: the conditional delete, and
 //! `Merge` in [`Obtain`](super::Obtain), keep a late refresh from writing it back.
 
-use super::{Cause, Found, Settle, Unsaved};
+use super::{Found, Settle, Unsaved};
 use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::record::{LoginId, Record};
@@ -145,10 +145,9 @@ impl Run {
             Found::Record(stored) | Found::Nothing(Some(stored)) => stored,
             Found::Nothing(None) if self.login.is_some() => return self.done(),
             Found::Nothing(None) => return self.nothing(),
-            Found::Unreadable { revision: Some(revision), .. } => return self.delete(revision),
-            Found::Unreadable { cause, .. } => {
-                let cause = if let Cause::Store(error) = cause { Some(error) } else { None };
-                return Step::Done(Forgotten::StillStored { revoked: self.revoked, cause });
+            Found::Torn { revision, .. } => return self.delete(revision),
+            Found::Unreadable(error) => {
+                return Step::Done(Forgotten::StillStored { revoked: self.revoked, cause: Some(error) });
             }
         };
         match &self.login {

@@ -206,15 +206,8 @@ impl Base {
                 Under { revision: Some(revision), record: Some(record), conflicts }
             }
             Found::Nothing(None) => Under { revision: None, record: None, conflicts },
-            Found::Unreadable { revision: Some(revision), .. } => {
-                Under { revision: Some(revision), record: None, conflicts }
-            }
-            Found::Unreadable { cause, .. } => {
-                return match cause {
-                    super::Cause::Store(error) => Step::Done(Err(InstallError::Store(error))),
-                    other => Step::Done(Err(InstallError::Misuse(other.code()))),
-                };
-            }
+            Found::Torn { revision, .. } => Under { revision: Some(revision), record: None, conflicts },
+            Found::Unreadable(error) => return Step::Done(Err(InstallError::Store(error))),
         };
         match new {
             NewLogin::Code { request, client } => {

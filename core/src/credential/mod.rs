@@ -13,7 +13,7 @@ pub use obtain::{Baseline, Obtain, Wanted};
 pub use outcome::{Cause, Failure, LoginReason, Outcome, Ready, Settle, Unsaved, Via};
 
 use crate::machine::{Blob, Revision, StoreError};
-use crate::record::Record;
+use crate::record::{Record, RecordError};
 use alloc::string::ToString;
 
 /// What a read has shown.
@@ -22,8 +22,10 @@ enum Found {
     Record(Stored),
     /// No bytes, or a record whose tokens are blank: logged out. The revision is that of the blank record.
     Nothing(Option<Stored>),
-    /// Bytes that are no record, or a store that cannot be read.
-    Unreadable { revision: Option<Revision>, cause: Cause },
+    /// Bytes that are no record.
+    Torn { revision: Revision, error: RecordError },
+    /// A store that cannot be read.
+    Unreadable(StoreError),
 }
 
 /// A record and the revision that it was read or written as.
@@ -44,12 +46,12 @@ impl Found {
         let blob = match read {
             Ok(Some(blob)) => blob,
             Ok(None) => return Self::Nothing(None),
-            Err(error) => return Self::Unreadable { revision: None, cause: Cause::Store(error) },
+            Err(error) => return Self::Unreadable(error),
         };
         match Record::parse(blob.bytes()) {
             Ok(record) if record.is_logged_out() => Self::Nothing(Some(Stored::of(&blob, record))),
             Ok(record) => Self::Record(Stored::of(&blob, record)),
-            Err(error) => Self::Unreadable { revision: Some(blob.revision()), cause: Cause::Corrupt(error) },
+            Err(error) => Self::Torn { revision: blob.revision(), error },
         }
     }
 }

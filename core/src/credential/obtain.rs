@@ -103,7 +103,7 @@ enum Look {
     LastPeek,
     Reread,
     Confirm(Refuse),
-    Merge(Commit),
+    Merge(Box<Commit>),
 }
 
 /// A refresh token that is being spent.
@@ -205,7 +205,7 @@ impl Run {
         let odd = match &found {
             Found::Record(_) => false,
             Found::Nothing(_) => self.seen,
-            Found::Unreadable { .. } => true,
+            Found::Torn { .. } | Found::Unreadable(_) => true,
         };
         if odd && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
@@ -214,14 +214,14 @@ impl Run {
         match &found {
             Found::Record(stored) => self.note(&stored.record),
             Found::Nothing(_) => self.last = None,
-            Found::Unreadable { .. } => {}
+            Found::Torn { .. } | Found::Unreadable(_) => {}
         }
         match at {
             Look::Peek => self.peek(found, now),
             Look::LastPeek => self.last_peek(found, now),
             Look::Reread => self.reread_found(found, now),
             Look::Confirm(refuse) => self.confirm(refuse, found, now),
-            Look::Merge(commit) => self.merge(commit, found, now),
+            Look::Merge(commit) => self.merge(*commit, found, now),
         }
     }
 
@@ -243,7 +243,8 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Unreadable { revision, .. } => return self.lock(revision, now),
+            Found::Torn { revision, .. } => return self.lock(Some(revision), now),
+            Found::Unreadable(_) => return self.lock(None, now),
         };
         if let Some(done) = self.other_account(&stored.record) {
             return done;
@@ -267,7 +268,8 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Unreadable { cause, .. } => return failed(Failure::Unavailable { retry_at: None, cause }),
+            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
+            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
         };
         if let Some(done) = self.other_account(&stored.record) {
             return done;
@@ -298,7 +300,8 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Unreadable { cause, .. } => return failed(Failure::Unavailable { retry_at: None, cause }),
+            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
+            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
         };
         if let Some(done) = self.other_account(&stored.record) {
             return done;
@@ -340,7 +343,7 @@ impl Run {
                 Some(blank) => (Some(blank.revision), Some(blank.record)),
                 None => (None, None),
             },
-            Found::Unreadable { .. } => return Step::Done(Outcome::Unsaved(unsaved)),
+            Found::Torn { .. } | Found::Unreadable(_) => return Step::Done(Outcome::Unsaved(unsaved)),
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
         let Unsaved { record, replaces: redeemed, .. } = *unsaved;
@@ -386,7 +389,7 @@ impl Run {
         self.single = true;
         match locked {
             Locked::Changed => self.look(Look::LastPeek),
-            other => self.locked(other, now),
+            Locked::Held | Locked::TimedOut | Locked::Unsupported(_) => self.locked(locked, now),
         }
     }
 }
@@ -522,7 +525,8 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Unreadable { cause, .. } => return failed(Failure::Unavailable { retry_at: None, cause }),
+            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
+            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
         };
         let record = &stored.record;
         if record.refresh_fingerprint() != Some(refuse.token) || record.marked_by_other(self.id) {
@@ -575,7 +579,7 @@ impl Run {
             }
             Err(WriteError::Conflict) if self.merges < self.policy.returns => {
                 self.merges += 1;
-                self.look(Look::Merge(commit))
+                self.look(Look::Merge(Box::new(commit)))
             }
             Err(WriteError::Conflict) => self.unsaved(commit, contended(), now),
             Err(WriteError::Failed(error)) => {
@@ -601,7 +605,7 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Unreadable { .. } => return self.unsaved(commit, contended(), now),
+            Found::Torn { .. } | Found::Unreadable(_) => return self.unsaved(commit, contended(), now),
         };
         if stored.record.same_tokens(&commit.record) {
             return self.saved(stored.record, Some(stored.revision), now);
@@ -764,6 +768,11 @@ impl fmt::Debug for Commit {
 
 fn failed(failure: Failure) -> Next {
     Step::Done(Outcome::Failed(failure))
+}
+
+/// Nothing is written over bytes that cannot be read.
+fn unreadable(cause: Cause) -> Next {
+    failed(Failure::Unavailable { retry_at: None, cause })
 }
 
 fn backing_off_until(until: Timestamp) -> Failure {
