@@ -4,12 +4,14 @@ use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// An `https` URL, or an `http` URL of the loopback interface, without user information and without a fragment.
 ///
 /// RFC 6749 section 3.1 and 3.2: an endpoint may have a query, which is kept, and has no fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Endpoint(String);
 
 /// Why a string is no [`Endpoint`].
@@ -71,6 +73,11 @@ impl Endpoint {
         }
     }
 
+    /// A URL of this program, which the tests have parsed.
+    pub(crate) fn constant(url: &'static str) -> Self {
+        Self(url.into())
+    }
+
     /// The URL as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -81,6 +88,20 @@ impl Endpoint {
         let start = self.0.find("://").map_or(0, |at| at + 3);
         let end = self.0[start..].find(['/', '?']).map_or(self.0.len(), |at| start + at);
         &self.0[..end]
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::parse(&url)
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.0
     }
 }
 

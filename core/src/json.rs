@@ -1,14 +1,28 @@
-//! JSON objects that hold secrets, written in one allocation. (`serde_json` would grow its buffer and leave copies of
-//! the secrets behind.)
+//! JSON that holds secrets. It is written in one allocation (`serde_json` would grow its buffer and leave copies of the
+//! secrets behind), and read into [`Secret`].
 
+use crate::secret::Secret;
 use alloc::format;
 use alloc::string::String;
+use serde::{Deserialize, Deserializer};
 
-/// An object whose members all are strings.
-pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+/// The value of a member.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    /// A string.
+    Text(&'a str),
+    /// A value that is JSON already.
+    Json(&'a str),
+}
+
+/// An object with these members.
+pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, Value<'a>)> + Clone) -> String {
     // No character becomes longer than the six of `\u001b`; four quotes, a colon and a comma.
-    let room = members.clone().map(|(name, value)| 6 * (name.len() + value.len()) + 6).sum::<usize>() + 2;
-    let mut json = String::with_capacity(room);
+    let room = |(name, value): (&str, Value<'_>)| {
+        let (Value::Text(value) | Value::Json(value)) = value;
+        6 * (name.len() + value.len()) + 6
+    };
+    let mut json = String::with_capacity(members.clone().map(room).sum::<usize>() + 2);
     json.push('{');
     for (index, (name, value)) in members.enumerate() {
         if index > 0 {
@@ -16,10 +30,18 @@ pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)> + Clo
         }
         push_string(&mut json, name);
         json.push(':');
-        push_string(&mut json, value);
+        match value {
+            Value::Text(text) => push_string(&mut json, text),
+            Value::Json(value) => json.push_str(value),
+        }
     }
     json.push('}');
     json
+}
+
+/// Reads a string, or null, into a [`Secret`]; for `#[serde(deserialize_with)]`.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|value| value.map(Secret::new))
 }
 
 /// A string as RFC 8259 section 7 writes it.

@@ -4,11 +4,15 @@
 
 extern crate alloc;
 
+mod callback;
 pub mod http;
 mod json;
+pub mod login;
 pub mod machine;
+pub mod pkce;
 pub mod provider;
 mod retry_after;
+pub mod revoke;
 pub mod secret;
 mod text;
 pub mod time;
