@@ -59,3 +59,17 @@ fn push_string(json: &mut String, text: &str) {
     }
     json.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Value, object};
+
+    #[test]
+    fn an_object_never_outgrows_its_first_allocation() {
+        for text in ["\u{1}\u{2}\0", "\"\\\"", "plain", "\u{1f511}é", ""] {
+            let json = object([("\u{1}", Value::Text(text)), (text, Value::Json("null"))].into_iter());
+            let room = 2 + 6 * (1 + text.len()) + 6 + 6 * (text.len() + 4) + 6;
+            assert_eq!(json.capacity(), room, "{json}");
+        }
+    }
+}
