@@ -4,10 +4,13 @@
 
 extern crate alloc;
 
+mod callback;
 pub mod credential;
 pub mod http;
 mod json;
+pub mod login;
 pub mod machine;
+pub mod pkce;
 pub mod policy;
 pub mod provider;
 pub mod record;
