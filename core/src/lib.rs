@@ -17,6 +17,7 @@ pub mod record;
 mod retry_after;
 pub mod revoke;
 pub mod secret;
+pub mod status;
 mod text;
 pub mod time;
 pub mod token;

@@ -14,6 +14,12 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// A new place with these bytes in it.
+    pub fn holding(blob: Blob) -> Self {
+        let state = State { blob: Some(blob), locked: false };
+        Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
+    }
 }
 
 #[derive(Debug, Default)]
