@@ -55,10 +55,11 @@ pub fn logout(path: Option<&Path>, revoke: bool) -> Result<Forgotten, Error> {
 /// answer must be stored.
 pub(crate) fn install(store: impl Store, new: NewLogin) -> Result<Credentials, Error> {
     on_own_thread(move || {
+        let login = login_id()?;
         let key = store.key();
         let (guard, before) = take(&key);
         let mut io = Io { store: Arc::new(store), http: Http::default() };
-        let step = Install::start(new, login_id()?, Policy::default());
+        let step = Install::start(new, login, Policy::default());
         let (installed, guard) = io.drive(guard, step, &mut Unwatched);
         keep(&key, &installed, before, guard);
         installed.map_err(|error: InstallError| Error::Login(error))
