@@ -382,7 +382,9 @@ fn holds(granted: Option<&str>, scope: &str) -> bool {
 fn random(prefix: &str, size: usize) -> String {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the operating system has random bytes");
-    format!("{:x<size$}", format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    let mut token = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
+    token.extend(std::iter::repeat_n('x', size.saturating_sub(token.len())));
+    token
 }
 
 #[cfg(test)]
