@@ -390,12 +390,28 @@ fn random(prefix: &str, size: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_challenge_of_rfc_7636_appendix_b() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         assert_eq!(challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         assert!(is_verifier(verifier) && !is_verifier(&verifier[1..]) && !is_verifier(&verifier.replace('-', "+")));
+    }
+
+    #[test]
+    fn a_retry_does_not_prolong_the_grace() {
+        let config = Config { grace: Some(Duration::from_secs(3600)), ..Config::default() };
+        let mut ledger = Ledger::new(config);
+        let first = ledger.issue_login(None, None).1.refresh_token.expect("a refresh token");
+        let mut refresh = || {
+            let body = format!("grant_type=refresh_token&client_id=client&refresh_token={first}");
+            let granted = ledger.redeem(Ok(Params::form(body.as_bytes())));
+            (granted.is_ok(), ledger.families.first().and_then(|family| family.previous))
+        };
+        let (rotated, retried) = (refresh(), refresh());
+        assert!(rotated.0 && retried.0);
+        assert_eq!(rotated.1, retried.1, "the grace counts from the rotation");
     }
 
     #[test]

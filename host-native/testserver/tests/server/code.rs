@@ -76,6 +76,17 @@ fn a_code_is_bound_to_its_request_and_spent_by_a_wrong_attempt() {
 }
 
 #[test]
+fn tokens_belong_to_the_client_of_the_request() {
+    let server = server(Config::default());
+    let token = redeem(&server, &code(&server), &[]).member("refresh_token");
+    let stranger = [("client_id", "another"), ("refresh_token", token.as_str()), ("token", token.as_str())];
+    let refreshed = form(&server.token_url(), &[&stranger[..], &[("grant_type", "refresh_token")]].concat());
+    assert_eq!(refreshed.error(), (400, "invalid_grant".into()));
+    assert_eq!(form(&server.revoke_url(), &stranger).error(), (400, "invalid_grant".into()));
+    assert!(server.family_alive(&token));
+}
+
+#[test]
 fn a_code_expires() {
     let server = server(Config { code_life: Duration::ZERO, ..Config::default() });
     assert_eq!(redeem(&server, &code(&server), &[]).error(), (400, "invalid_grant".into()));
@@ -182,7 +193,9 @@ fn the_shape_of_claude() {
     assert!(
         server.authorize_url().ends_with("/cai/oauth/authorize") && server.token_url().ends_with("/v1/oauth/token")
     );
-    assert_eq!(authorize(&server, &[]).redirect("error").as_deref(), Some("invalid_request"));
+    for wrong in [[("code", None), ("scope", None)], [("code", Some("true")), ("state", None)]] {
+        assert_eq!(authorize(&server, &wrong).redirect("error").as_deref(), Some("invalid_request"));
+    }
 
     let manual = server.manual_redirect_uri();
     let redirect = authorize(&server, &[("code", Some("true")), ("redirect_uri", Some(&manual))]);
@@ -190,6 +203,7 @@ fn the_shape_of_claude() {
     let page = get(redirect.header("location"));
     let code = redirect.redirect("code").unwrap();
     assert!(page.text.contains(&format!(">{code}#st&amp;te<")), "{}", page.text);
+    assert_eq!(get(&format!("{}&code=again", redirect.header("location"))).status, 400);
 
     let json_type = [("content-type", "application/json")];
     let redemption = |state: Option<&str>, code: &str| {
