@@ -59,13 +59,15 @@ impl Fleet {
         self.workers.iter_mut().enumerate().find(|(_, worker)| worker.id == id)
     }
 
-    /// SIGKILL: nothing in the process can see it coming. Another one takes its place.
-    pub(super) fn kill(&mut self, place: usize) -> io::Result<()> {
+    /// SIGKILL: nothing in the process can see it coming. Another one takes its place. The id of the dead one.
+    pub(super) fn kill(&mut self, place: usize) -> io::Result<u32> {
+        let Some(worker) = self.workers.get_mut(place) else { return Err(io::ErrorKind::NotFound.into()) };
+        worker.child.kill()?;
+        worker.child.wait()?;
+        let pid = worker.pid();
         let fresh = self.start()?;
-        let Some(worker) = self.workers.get_mut(place) else { return Ok(()) };
-        let mut old = std::mem::replace(worker, fresh);
-        old.child.kill()?;
-        old.child.wait().map(drop)
+        self.workers[place] = fresh;
+        Ok(pid)
     }
 
     /// Closes the pipes and waits until all have ended by themselves. The number of those who did not, or not well.
@@ -109,6 +111,10 @@ impl Fleet {
 }
 
 impl Worker {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn does(&mut self, doing: Doing) {
         self.doing = doing;
         self.since = Instant::now();

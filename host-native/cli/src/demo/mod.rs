@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What `kraube demo` can be told.
 #[derive(clap::Args, Debug)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// How many processes share the login
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..=512))]
     processes: u16,
@@ -50,7 +50,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const LATENCY: Duration = Duration::from_millis(80);
 
 /// Runs it. The exit code is a failure where the promise was broken.
-pub fn run(args: &DemoArgs) -> ExitCode {
+pub(crate) fn run(args: &DemoArgs) -> ExitCode {
     if let Some(resource) = &args.worker {
         return worker::run(resource);
     }

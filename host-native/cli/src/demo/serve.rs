@@ -16,7 +16,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, String> {
     let config = Config { port: args.port, access_life: LIFE, grace, auto_approve: false, ..Config::default() };
     let server = Server::spawn(config).map_err(|error| format!("the server cannot start: {error}"))?;
     let (stop, stopped) = mpsc::channel();
-    on_interrupt(move || drop(stop.send(())))?;
+    on_interrupt(move || {
+        let _ = stop.send(());
+    })?;
     let text = format!(
         "issuer      {issuer}
 authorize   {}

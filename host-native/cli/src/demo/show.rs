@@ -6,7 +6,6 @@ use super::report::Report;
 use super::tally::Tally;
 use super::view::{Kind, View};
 use super::{DemoArgs, GRACE, LATENCY, LIFE, Signal, on_interrupt};
-use kraube::core::credential::{Failure, LoginReason};
 use kraube::core::record::Refusal;
 use kraube::core::status::State;
 use kraube::core::time::Millis;
@@ -19,8 +18,6 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// The view is drawn this often.
-const FRAME: Duration = Duration::from_millis(66);
 /// How long after the server has spent the token a process is killed, in turn: the last one is often too late.
 const AIMS: [Duration; 4] =
     [Duration::from_millis(5), Duration::from_millis(55), Duration::from_millis(30), Duration::from_millis(85)];
@@ -47,17 +44,29 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, String> {
     std::thread::spawn(move || events.iter().try_for_each(|event| forward.send(Signal::Server(event))));
 
     let mut view = View::new(usize::from(args.processes), args.strict, Duration::from_secs(args.seconds.into()));
-    view.say(Kind::Note, format!("a server on {}, credentials in {}", server.issuer(), credentials.display()));
+    view.say(Kind::Note, format!("an authorization server on {}", server.issuer()));
+    view.say(Kind::Note, format!("credentials in {}", credentials.display()));
     let fleet = Fleet::new(&credentials, server.resource_url(), sender);
     let tally = Tally { strict: args.strict, processes: args.processes.into(), ..Tally::default() };
-    let mut show = Show { server, credentials, fleet, tally, view, holder: None, ended: 0, commits: 0, strike: None, struck: None };
+    let mut show = Show {
+        server,
+        credentials,
+        fleet,
+        tally,
+        view,
+        holder: None,
+        ended: 0,
+        commits: 0,
+        strike: None,
+        struck: false,
+    };
     let Some(()) = show.perform(args, &signals)? else {
         show.view.clear();
         return Ok(ExitCode::from(130));
     };
     let seen = show.server.counters();
     show.tally.judge(&seen);
-    show.view.finish(&seen, &show.fleet);
+    show.view.finish();
     let mut out = std::io::stdout();
     let text = if args.json { format!("{}\n", show.tally.json(&seen)) } else { show.tally.table(&seen) };
     out.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
@@ -85,8 +94,8 @@ struct Show {
     ended: u64,
     /// When to kill the holder.
     strike: Option<Instant>,
-    /// The last kill inside the window, until a process got over it.
-    struck: Option<Instant>,
+    /// Whether somebody is still without a token since a kill inside the window.
+    struck: bool,
 }
 
 impl Show {
@@ -116,7 +125,7 @@ impl Show {
         self.strike = None;
         self.tally.load = begun.elapsed();
         self.view.say(Kind::Note, "no more kills; every process has to get a token".to_owned());
-        match self.until(signals, false, SETTLING, |show| show.struck.is_none() && show.all_served())? {
+        match self.until(signals, false, SETTLING, |show| !show.struck && show.all_served())? {
             Turn::Interrupted => return Ok(None),
             Turn::TimeUp => {
                 let without = self.fleet.workers.iter().filter(|worker| !worker.served).count();
@@ -153,8 +162,8 @@ impl Show {
             if self.strike.is_some_and(|at| at <= now) {
                 self.kill_holder()?;
             }
-            let due = self.view.draw(&self.server, &self.fleet, FRAME);
-            let wake = [Some(end), self.strike, Some(due)].into_iter().flatten().min().unwrap_or(end);
+            let due = self.view.draw(&self.fleet, &self.tally, || self.server.counters());
+            let wake = [Some(end), self.strike, due].into_iter().flatten().min().unwrap_or(end);
             match signals.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(Signal::Interrupted) => return Ok(Turn::Interrupted),
                 Ok(signal) => self.handle(signal, load)?,
@@ -168,7 +177,7 @@ impl Show {
     fn handle(&mut self, signal: Signal, load: bool) -> Result<(), String> {
         match signal {
             Signal::Report { id, report } => self.heard(id, report)?,
-            Signal::Remark { id, line } => self.view.say(Kind::Bad, format!("process {id}: {line}")),
+            Signal::Remark { id, line } => self.view.say(Kind::Lost, format!("process {id}: {line}")),
             Signal::Ended { id } => {
                 self.ended += 1;
                 if self.fleet.find(id).is_some() {
@@ -180,16 +189,13 @@ impl Show {
                 self.view.mark(Kind::Rotation);
                 // The first one is left in peace.
                 if load && self.commits > 1 && self.strike.is_none() {
-                    let aim = AIMS[usize::try_from(self.tally.kills / 2).unwrap_or_default() % AIMS.len()];
+                    let aim = AIMS[usize::try_from(self.commits).unwrap_or_default() % AIMS.len()];
                     self.strike = Some(Instant::now() + aim);
                 }
             }
             Signal::Server(Event::GraceRetry { .. }) => {
                 self.view.mark(Kind::Retry);
-                self.view.say(
-                    Kind::Retry,
-                    "the next process waited 2 s under the lock and sent the same token again: accepted".to_owned(),
-                );
+                self.view.say(Kind::Retry, "after 2 s under the lock, the same token again: accepted".to_owned());
             }
             Signal::Server(Event::Replay { .. }) => self.view.mark(Kind::Lost),
             Signal::Server(_) => {}
@@ -203,9 +209,7 @@ impl Show {
             Report::Token(waited) => {
                 self.tally.tokens += 1;
                 if let Some(waited) = *waited {
-                    let begun = Instant::now().checked_sub(waited);
-                    let disturbed = self.struck.is_some_and(|at| begun.is_none_or(|begun| begun <= at + LATENCY));
-                    if disturbed { &mut self.tally.after_kill } else { &mut self.tally.calm }.add(waited);
+                    if self.struck { &mut self.tally.after_kill } else { &mut self.tally.calm }.add(waited);
                 }
             }
             Report::Resource(status) => *self.tally.resource.entry(*status).or_default() += 1,
@@ -217,11 +221,9 @@ impl Show {
                     self.strike = None;
                 }
                 let waiting = self.fleet.workers.iter().filter(|worker| worker.doing == Doing::Waiting).count();
-                if let Some((place, _)) = self.fleet.find(id) {
-                    self.view.say(
-                        Kind::Rotation,
-                        format!("process {place} redeemed the token and stored the next one; {waiting} waited for it"),
-                    );
+                if let Some((_, worker)) = self.fleet.find(id) {
+                    let pid = worker.pid();
+                    self.view.say(Kind::Rotation, format!("process {pid} rotated the token, {waiting} waited for it"));
                 }
             }
             Report::Waiting | Report::Locked => {}
@@ -239,8 +241,8 @@ impl Show {
             Report::Failed(_) => worker.does(Doing::Failing),
             Report::Stored | Report::Resource(_) => {}
         }
-        if self.struck.is_some() && self.all_served() {
-            self.struck = None;
+        if self.all_served() {
+            self.struck = false;
         }
         if self.tally.errors.contains_key("rotation_lost") || self.tally.errors.contains_key("revoked") {
             self.recover()?;
@@ -256,7 +258,9 @@ impl Show {
                 self.view.say(Kind::Lost, "reported: rotation_lost; logging in again".to_owned());
                 self.log_in()
             }
-            State::Refused(Refusal::Revoked) => Err("the login was revoked, without a kill that explains it".to_owned()),
+            State::Refused(Refusal::Revoked) => {
+                Err("the login was revoked, without a kill that explains it".to_owned())
+            }
             _ => Ok(()),
         }
     }
@@ -281,10 +285,11 @@ impl Show {
         };
         self.strike = None;
         let Some((place, _)) = self.fleet.find(holder) else { return Ok(()) };
-        let by = self.fleet.workers.iter().enumerate().position(|(other, worker)| {
-            other != place && worker.doing == Doing::Waiting && other % 3 == usize::try_from(self.tally.kills).unwrap_or_default() % 3
-        });
-        self.kill(place)?;
+        let workers = &self.fleet.workers;
+        let others = (1..workers.len()).map(|step| (place + step * 7) % workers.len()).filter(|other| *other != place);
+        let by =
+            others.into_iter().find(|other| workers.get(*other).is_some_and(|other| other.doing == Doing::Waiting));
+        let pid = self.kill(place)?;
         let inside = self.is_in_doubt()?;
         if let Some(by) = by {
             self.kill(by)?;
@@ -293,19 +298,20 @@ impl Show {
         self.view.mark(Kind::Kill);
         if inside {
             self.tally.kills_inside += 1;
-            self.struck = Some(Instant::now());
-            self.view.say(Kind::Kill, format!("killed process {place}: the token is spent, the next one is not stored"));
+            self.struck = true;
+            self.view.say(Kind::Kill, format!("process {pid} killed: the token is spent, the next one not stored"));
         } else {
-            self.view.say(Kind::Kill, format!("killed process {place}, a moment after it had stored the next token"));
+            self.view.say(Kind::Kill, format!("process {pid} killed, just after it had stored the next token"));
         }
         Ok(())
     }
 
-    fn kill(&mut self, place: usize) -> Result<(), String> {
-        self.fleet.kill(place).map_err(|error| format!("a process cannot be killed and replaced: {error}"))?;
+    fn kill(&mut self, place: usize) -> Result<u32, String> {
+        let killed = self.fleet.kill(place);
+        let pid = killed.map_err(|error| format!("a process cannot be killed and replaced: {error}"))?;
         self.tally.kills += 1;
         self.view.killed(place);
-        Ok(())
+        Ok(pid)
     }
 
     fn is_in_doubt(&self) -> Result<bool, String> {

@@ -125,7 +125,12 @@ impl Tally {
             let (count, [p50, p99, max]) = waits.summary();
             match count {
                 0 => "none".to_owned(),
-                _ => format!("{count}: p50 {} ms, p99 {} ms, max {} ms", p50.as_millis(), p99.as_millis(), max.as_millis()),
+                _ => format!(
+                    "{count}: p50 {} ms, p99 {} ms, max {} ms",
+                    p50.as_millis(),
+                    p99.as_millis(),
+                    max.as_millis()
+                ),
             }
         };
         row("processes", format!("{}, for {:.1} s", self.processes, self.load.as_secs_f64()));
