@@ -21,7 +21,7 @@ use core::fmt;
 pub enum NewLogin {
     /// A validated authorization code: the token request that spends it.
     Code {
-        /// The request, from `Exchange::into_parts`.
+        /// The request, from [`Exchange::request`](crate::login::Exchange::request).
         request: Request,
         /// The client it is for.
         client: Client,
@@ -112,7 +112,7 @@ impl fmt::Display for InstallError {
 
 impl core::error::Error for InstallError {}
 
-/// The machine. See the [module](self) for what it does.
+/// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Install {

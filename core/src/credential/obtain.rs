@@ -39,7 +39,7 @@ pub enum Baseline {
     Login(Option<LoginId>),
 }
 
-/// The machine. See the [module](self) for what it does.
+/// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Obtain {
