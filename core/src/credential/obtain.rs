@@ -153,6 +153,11 @@ impl Obtain {
         run.reread(now)
     }
 
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
+    }
+
     /// The last-read token, while it is alive and not rejected: for callers whose patience is over while the run goes on.
     pub fn living(&self, now: Now) -> Option<Ready> {
         self.run.living(now, Some(Failure::Unavailable { retry_at: None, cause: Cause::Busy }))
@@ -719,7 +724,7 @@ impl Run {
 }
 
 impl State {
-    fn awaits(&self) -> &'static str {
+    const fn awaits(&self) -> &'static str {
         match self {
             Self::Look { at, .. } => match at {
                 Look::Peek => "Peek: Read",
