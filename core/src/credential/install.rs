@@ -159,6 +159,11 @@ impl Install {
         let machine = Self { policy, login, state: State::Lock(new) };
         Step::Continue(machine, Action::Lock { wait, seen: None })
     }
+
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
+    }
 }
 
 impl Machine for Install {

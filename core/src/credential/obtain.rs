@@ -153,6 +153,11 @@ impl Obtain {
         run.reread(now)
     }
 
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
+    }
+
     /// The last-read token, while it is alive and not rejected: for callers whose patience is over while the run goes on.
     pub fn living(&self, now: Now) -> Option<Ready> {
         self.run.living(now, Some(Failure::Unavailable { retry_at: None, cause: Cause::Busy }))
@@ -343,7 +348,10 @@ impl Run {
                 Some(blank) => (Some(blank.revision), Some(blank.record)),
                 None => (None, None),
             },
-            Found::Torn { .. } | Found::Unreadable(_) => return Step::Done(Outcome::Unsaved(unsaved)),
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                let Unsaved { record, replaces: redeemed, cause, .. } = *unsaved;
+                return self.unsaved(record, redeemed, cause, now);
+            }
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
         let Unsaved { record, replaces: redeemed, .. } = *unsaved;
@@ -581,13 +589,13 @@ impl Run {
                 self.merges += 1;
                 self.look(Look::Merge(Box::new(commit)))
             }
-            Err(WriteError::Conflict) => self.unsaved(commit, contended(), now),
+            Err(WriteError::Conflict) => self.unsaved(commit.record, commit.redeemed, contended(), now),
             Err(WriteError::Failed(error)) => {
                 if now.monotonic.minus(commit.since) < self.policy.save_time {
                     let time = self.policy.save_pause;
                     return self.then(State::SavePause(commit), Action::Wait { time });
                 }
-                self.unsaved(commit, error, now)
+                self.unsaved(commit.record, commit.redeemed, error, now)
             }
         }
     }
@@ -605,7 +613,9 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { .. } | Found::Unreadable(_) => return self.unsaved(commit, contended(), now),
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                return self.unsaved(commit.record, commit.redeemed, contended(), now);
+            }
         };
         if stored.record.same_tokens(&commit.record) {
             return self.saved(stored.record, Some(stored.revision), now);
@@ -621,11 +631,10 @@ impl Run {
         self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now)
     }
 
-    fn unsaved(mut self, commit: Commit, cause: StoreError, now: Now) -> Next {
-        let Commit { record, redeemed, .. } = commit;
+    fn unsaved(mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
         self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
         let ready = self.living(now, None).map(|ready| Ready { via: Via::Exchange, ..ready });
-        Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces: redeemed })))
+        Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
     }
 }
 
@@ -719,7 +728,7 @@ impl Run {
 }
 
 impl State {
-    fn awaits(&self) -> &'static str {
+    const fn awaits(&self) -> &'static str {
         match self {
             Self::Look { at, .. } => match at {
                 Look::Peek => "Peek: Read",
