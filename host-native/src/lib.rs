@@ -6,6 +6,7 @@ mod account;
 mod drive;
 mod error;
 mod file;
+pub mod guide;
 mod http;
 mod memory;
 pub mod paths;

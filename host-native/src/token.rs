@@ -67,13 +67,17 @@ impl Token {
 
     /// Whether it answers what a caller asks.
     pub(crate) fn serves(&self, ask: &Ask, policy: &Policy, now: Now) -> bool {
-        let Live { expires_at, obtained_at, login, .. } = self.live();
+        let Live { expires_at, obtained_at, .. } = self.live();
+        policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall) && self.suits(ask)
+    }
+
+    /// Whether it is of the login that a caller stays with, and not the one that was rejected.
+    pub(crate) fn suits(&self, ask: &Ask) -> bool {
         let mine = match &ask.baseline {
             Baseline::FirstRead => true,
-            Baseline::Login(pinned) => pinned == login,
+            Baseline::Login(pinned) => *pinned == self.live.login,
         };
-        mine && policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall)
-            && Some(self.live.access_token.fingerprint()) != ask.rejected
+        mine && Some(self.live.access_token.fingerprint()) != ask.rejected
     }
 }
 
