@@ -1,26 +1,17 @@
-//! The command `kraube`.
+//! The `kraube` command: parse, run, exit. Each command has its file under `commands`.
 
+mod commands;
 mod demo;
+mod exit;
+mod log;
+mod process;
+mod ui;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use std::process::ExitCode;
 
-/// Keeps one OAuth login alive for every process on a machine.
-#[derive(Parser)]
-#[command(name = "kraube", version)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// The whole story on an embedded server, in seconds, with no account.
-    Demo(demo::DemoArgs),
-}
-
 fn main() -> ExitCode {
-    match Args::parse().command {
-        Command::Demo(args) => demo::run(&args),
-    }
+    process::forbid_core_dumps();
+    log::start();
+    commands::run(&commands::Cli::parse())
 }

@@ -16,7 +16,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What `kraube demo` can be told.
+/// See it work: many processes on one login, some of them killed, in seconds and with no account
+///
+/// An authorization server is embedded. Each refresh token works once there, and the server counts what it sees; at the
+/// end that is held against the promise.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DemoArgs {
     /// How many processes share the login
