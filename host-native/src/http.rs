@@ -25,10 +25,10 @@ struct Clients {
     loopback: reqwest::Client,
 }
 
-/// Something to do while a request is under way, once, at a given moment.
+/// Something to do while a request is under way, at a given moment. It says when it wants to be called next.
 pub(crate) struct Meanwhile<'a> {
     pub(crate) at: Instant,
-    pub(crate) act: &'a mut dyn FnMut(),
+    pub(crate) act: &'a mut dyn FnMut() -> Option<Instant>,
 }
 
 impl Http {
@@ -98,15 +98,16 @@ fn tls() -> Result<rustls::ClientConfig, String> {
 }
 
 async fn interrupted<T>(work: impl Future<Output = T>, meanwhile: Option<Meanwhile<'_>>) -> T {
-    let Some(Meanwhile { at, act }) = meanwhile else { return work.await };
     tokio::pin!(work);
-    match tokio::time::timeout_at(at.into(), &mut work).await {
-        Ok(done) => done,
-        Err(_) => {
-            act();
-            work.await
+    let Some(Meanwhile { at, act }) = meanwhile else { return work.await };
+    let mut next = Some(at);
+    while let Some(at) = next {
+        match tokio::time::timeout_at(at.into(), &mut work).await {
+            Ok(done) => return done,
+            Err(_) => next = act(),
         }
     }
+    work.await
 }
 
 async fn exchange(client: &reqwest::Client, request: Request) -> Result<Response, SendError> {

@@ -5,14 +5,13 @@ use crate::error::Error;
 use crate::http::Http;
 use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
-use crate::token::{Live, Token};
+use crate::token::{Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker};
-use arc_swap::ArcSwap;
 use kraube_core::credential::Baseline;
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{Credentials, LoginId};
-use kraube_core::secret::{Fingerprint, Secret};
+use kraube_core::secret::Secret;
 use kraube_core::time::Millis;
 use std::fmt;
 use std::path::Path;
@@ -44,8 +43,7 @@ pub struct Options {
 }
 
 struct Shared {
-    memory: Arc<ArcSwap<Live>>,
-    rejected: Mutex<Option<Fingerprint>>,
+    memory: Arc<Memory>,
     policy: Policy,
     thread: Mutex<Thread>,
 }
@@ -70,7 +68,7 @@ impl TokenSource {
 
     /// A store of the program's own. The promise is as good as the store's lock and write.
     pub fn from_store(store: impl Store, options: Options) -> Self {
-        let memory = Arc::new(ArcSwap::from_pointee(Live::none()));
+        let memory = Arc::new(Memory::new());
         let worker = Worker {
             io: Io { store: Arc::new(store), http: Http::default() },
             memory: Arc::clone(&memory),
@@ -79,7 +77,7 @@ impl TokenSource {
             keep_fresh: None,
         };
         let thread = Mutex::new(Thread::Idle(Box::new(worker)));
-        let shared = Shared { memory, rejected: Mutex::new(None), policy: options.policy, thread };
+        let shared = Shared { memory, policy: options.policy, thread };
         Self { shared: Arc::new(shared), min_valid: Millis::ZERO, pin: None }
     }
 
@@ -157,11 +155,7 @@ impl TokenSource {
 
     /// The same for a token that came from elsewhere, another process of the same login say.
     pub fn reject_secret(&self, token: &Secret) {
-        let memory = self.shared.memory.load();
-        if memory.is_none() || memory.access_token.same(token.expose()) {
-            *self.shared.rejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.fingerprint());
-            self.shared.memory.store(Arc::new(Live::none()));
-        }
+        self.shared.memory.reject(token);
     }
 
     /// Refreshes ahead of expiry in the background, a few seconds earlier or later in each process, for as long as a
@@ -186,7 +180,7 @@ impl TokenSource {
     }
 
     fn ask(&self, reply: Reply) -> Result<(), Error> {
-        let rejected = *self.shared.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejected = self.shared.memory.rejected();
         let ask = |login: Option<Option<LoginId>>, pinned, reply| {
             let baseline = login.map_or(Baseline::FirstRead, Baseline::Login);
             Job::Obtain(Ask { min_valid: self.min_valid, rejected, baseline, pinned, reply })

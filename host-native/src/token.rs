@@ -1,14 +1,14 @@
 //! The access token as a program holds it.
 
 use crate::worker::Ask;
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 use kraube_core::credential::{Baseline, Failure, Ready};
 use kraube_core::policy::Policy;
 use kraube_core::record::LoginId;
-use kraube_core::secret::Secret;
+use kraube_core::secret::{Fingerprint, Secret};
 use kraube_core::time::{Now, Timestamp};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A living access token. `Debug` does not show it, and there is no `Display`: [`expose`](Token::expose) it where it
@@ -67,13 +67,17 @@ impl Token {
 
     /// Whether it answers what a caller asks.
     pub(crate) fn serves(&self, ask: &Ask, policy: &Policy, now: Now) -> bool {
-        let Live { expires_at, obtained_at, login, .. } = self.live();
+        let Live { expires_at, obtained_at, .. } = self.live();
+        policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall) && self.suits(ask)
+    }
+
+    /// Whether it is of the login that a caller stays with, and not the one that was rejected.
+    pub(crate) fn suits(&self, ask: &Ask) -> bool {
         let mine = match &ask.baseline {
             Baseline::FirstRead => true,
-            Baseline::Login(pinned) => pinned == login,
+            Baseline::Login(pinned) => *pinned == self.live.login,
         };
-        mine && policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall)
-            && Some(self.live.access_token.fingerprint()) != ask.rejected
+        mine && Some(self.live.access_token.fingerprint()) != ask.rejected
     }
 }
 
@@ -89,7 +93,49 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The token in memory.
+/// The token that callers find without a run, and the one that a resource has rejected, which does not come back.
+pub(crate) struct Memory {
+    live: ArcSwap<Live>,
+    rejected: Mutex<Option<Fingerprint>>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self { live: ArcSwap::from_pointee(Live::none()), rejected: Mutex::new(None) }
+    }
+
+    pub(crate) fn load(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    pub(crate) fn load_full(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    pub(crate) fn rejected(&self) -> Option<Fingerprint> {
+        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a token out. One that is not the newest any more is passed over.
+    pub(crate) fn reject(&self, token: &Secret) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.load();
+        if live.is_none() || live.access_token.same(token.expose()) {
+            *rejected = Some(token.fingerprint());
+            self.live.store(Arc::new(Live::none()));
+        }
+    }
+
+    /// What a run has brought, unless it was rejected while the run was under way.
+    pub(crate) fn keep(&self, live: &Arc<Live>) {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if *rejected != Some(live.access_token.fingerprint()) {
+            self.live.store(Arc::clone(live));
+        }
+    }
+}
+
+/// One token with all that is known of it.
 pub(crate) struct Live {
     pub(crate) access_token: Secret,
     pub(crate) expires_at: Timestamp,

@@ -53,7 +53,7 @@ pub enum Revoked {
     Unconfirmed(String),
 }
 
-/// The machine. See the [module](self) for what it does.
+/// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Forget {
@@ -103,6 +103,11 @@ impl Forget {
             revoked: Revoked::NotAsked,
         };
         run.then(State::Lock, Action::Lock { wait, seen: None })
+    }
+
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
     }
 }
 

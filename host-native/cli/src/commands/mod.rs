@@ -7,6 +7,7 @@ mod man;
 mod status;
 mod token;
 
+use crate::demo;
 use crate::exit::{TABLE, end};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -32,6 +33,8 @@ enum Command {
     Exec(exec::Args),
     Status(status::Args),
     Logout(logout::Args),
+    /// Show the promise on real processes and an embedded server, with no account
+    Demo(demo::DemoArgs),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -43,6 +46,7 @@ pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
         Command::Exec(args) => exec::run(args, credentials),
         Command::Status(args) => status::run(args, credentials),
         Command::Logout(args) => logout::run(args, credentials),
+        Command::Demo(args) => return demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     })
