@@ -252,3 +252,29 @@ fn entropy() -> Result<Entropy, Error> {
         .map_err(|error| Error::System(format!("the operating system gives no random numbers: {error}")))?;
     Ok(Entropy::new(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_says_what_was_ignored_meanwhile() {
+        let provider = Provider::demo("http://127.0.0.1:1").expect("a loopback URL");
+        let redirect = Redirect::Loopback { uri: "http://127.0.0.1:2/callback".into() };
+        let (mut pending, _) = Login::begin(&provider, redirect, Entropy::new([7; Entropy::LEN])).expect("it begins");
+        let (sender, arrivals) = mpsc::channel();
+        for line in ["a#b", "", "c#d\n"] {
+            sender.send(Arrival::Pasted(Zeroizing::new(line.into()))).expect("the receiver is there");
+        }
+        let (reply, page) = tokio::sync::oneshot::channel();
+        let query = Secret::new("code=a&state=b");
+        sender.send(Arrival::Callback { query, reply }).expect("the receiver is there");
+        let mut events = 0;
+        let prompt = &mut |_: Event<'_>| events += 1;
+        let (answer, by_callback) = wait(&mut pending, arrivals, Duration::ZERO, prompt);
+        let error = answer.expect_err("nothing else arrives");
+        assert_eq!(error.to_string(), "there was no answer within 0 s; ignored: 3 x state_mismatch, 1 x empty");
+        assert_eq!((page.blocking_recv(), by_callback, events), (Ok(Page::Ignored), false, 4));
+        drop(sender);
+    }
+}
