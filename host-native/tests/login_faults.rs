@@ -382,7 +382,7 @@ fn person() {
         Event::OpenThis { url, .. } => tell(&format!("url {url}")),
         Event::BrowserFailed { why } => tell(&format!("failed {why}")),
         Event::BrowserOpened => tell("opened"),
-        _ => {}
+        Event::Listening { .. } | Event::Ignored(_) | Event::Received | Event::Exchanging | _ => {}
     });
     tell(&result.map_or_else(|error| format!("error {error}"), |_| "ok".into()));
 }

@@ -10,6 +10,20 @@
 //! All of these block, for minutes where a person is waited for: within a runtime use its `spawn_blocking`. None of them
 //! prints anything.
 //!
+//! ```no_run
+//! use kraube::login::{Event, LoginOptions};
+//!
+//! let provider = kraube::provider::find("claude", None, Some("your client id".into()))?;
+//! let options = LoginOptions { paste: Some(Box::new(std::io::stdin())), ..LoginOptions::default() };
+//! let logged_in = kraube::login(&provider, options, &mut |event: Event<'_>| match event {
+//!     Event::OpenThis { url, .. } => eprintln!("open {url}"),
+//!     Event::Ignored(reason) => eprintln!("{reason}"),
+//!     _ => {}
+//! })?;
+//! println!("logged in: {}", logged_in.path.display());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! This file holds the browser login; beside it: the listener (`loopback`), its `pages`, the `browser`, pasted lines
 //! (`paste`), logins without a listener (`manual`).
 
@@ -131,7 +145,7 @@ impl<F: FnMut(Event<'_>)> Prompt for F {
     }
 }
 
-/// What happens during a login, in this order. No event holds a code or a token.
+/// What happens during a login. No event holds a code or a token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

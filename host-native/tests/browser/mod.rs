@@ -80,6 +80,7 @@ pub enum Seen {
 }
 
 impl Seen {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of the others only the order is looked at")]
     fn of(event: Event<'_>) -> Self {
         match event {
             Event::Listening { addr } => Self::Listening(addr),
@@ -87,7 +88,6 @@ impl Seen {
                 Self::OpenThis { url: url.as_str().to_owned(), redirect: redirect.clone() }
             }
             Event::Ignored(reason) => Self::Ignored(reason.code()),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only their order is looked at")]
             other => Self::Other(format!("{other:?}")),
         }
     }
