@@ -101,6 +101,7 @@ fn without_faults() -> Vec<Config> {
 fn kills_and_lost_answers() -> Vec<Config> {
     let three: &[&[Job]] = &[&[FORCE, FORCE, FORCE], &[FORCE, FORCE, FORCE], &[FORCE, FORCE, FORCE]];
     let two: &[&[Job]] = &[&[GET, FORCE], &[FORCE, GET], &[FORCE, FORCE]];
+    let pair: &[&[Job]] = &[&[GET, FORCE], &[FORCE, GET]];
     let kills = Faults { crashes: 2, ..NONE };
     vec![
         Config::new("3 x 3, 2 kills, 1 lost answer, grace", three).grace().faults(Faults { lost: 1, ..kills }),
@@ -108,7 +109,7 @@ fn kills_and_lost_answers() -> Vec<Config> {
         Config::new("3 x 2, 2 kills, 2 lost answers, strict", two).faults(Faults { lost: 2, ..kills }),
         Config::new("3 x 2, 3 lost answers, grace", two).grace().faults(Faults { lost: 3, ..NONE }),
         Config::new("3 x 2, 2 kills, ticks, grace", two).grace().faults(Faults { ticks: 2, ..kills }),
-        Config::new("3 x 2, 1 kill, 1 lost answer, jumps past expiry", two)
+        Config::new("2 x 2, 1 kill, 1 lost answer, jumps past expiry", pair)
             .grace()
             .tick(Millis::from_secs(4000))
             .faults(Faults { crashes: 1, lost: 1, ticks: 2, ..NONE }),
@@ -122,6 +123,7 @@ fn kills_and_lost_answers() -> Vec<Config> {
 
 fn servers() -> Vec<Config> {
     let two: &[&[Job]] = &[&[GET, FORCE], &[FORCE, GET], &[FORCE, FORCE]];
+    let pair: &[&[Job]] = &[&[GET, FORCE], &[FORCE, GET]];
     let errors = Faults { server_errors: 2, ..NONE };
     vec![
         Config::new("3 x 2, 2 server errors, grace", two).grace().faults(errors),
@@ -151,8 +153,8 @@ fn servers() -> Vec<Config> {
             lost: 1,
             ..NONE
         }),
-        Config::new("3 x 2, dead on arrival", two).dead_on_arrival(),
-        Config::new("3 x 2, dead on arrival, kill, lost, grace", two).dead_on_arrival().grace().faults(Faults {
+        Config::new("2 x 2, dead on arrival", pair).dead_on_arrival(),
+        Config::new("2 x 2, dead on arrival, kill, lost, grace", pair).dead_on_arrival().grace().faults(Faults {
             crashes: 1,
             lost: 1,
             ..NONE
