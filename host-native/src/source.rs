@@ -219,7 +219,10 @@ impl Drop for Shared {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Thread::Running { jobs, handle } = std::mem::replace(thread, Thread::Gone) {
             drop(jobs);
-            let _ = handle.join();
+            // The waker of a future that held the last clone may drop it, on the very thread that answers.
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
         }
     }
 }
