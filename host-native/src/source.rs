@@ -131,7 +131,7 @@ impl TokenSource {
         }
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.await.unwrap_or_else(|_| Err(thread_gone()))
+        answered.await.unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
     }
 
     /// The same, for programs without a runtime; it may be called within one too, but blocks its thread.
@@ -144,7 +144,7 @@ impl TokenSource {
         }
         let (answer, answered) = mpsc::sync_channel(1);
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.recv().unwrap_or_else(|_| Err(thread_gone()))
+        answered.recv().unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
@@ -176,7 +176,7 @@ impl TokenSource {
         let now = timestamp(SystemTime::now());
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
         let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
-        (fresh && mine).then(|| Token::from_guard(live))
+        (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
     }
 
     fn ask(&self, reply: Reply) -> Result<(), Error> {
@@ -219,7 +219,10 @@ impl Drop for Shared {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Thread::Running { jobs, handle } = std::mem::replace(thread, Thread::Gone) {
             drop(jobs);
-            let _ = handle.join();
+            // The waker of a future that held the last clone may drop it, on the very thread that answers.
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
         }
     }
 }
