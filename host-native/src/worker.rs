@@ -4,9 +4,8 @@
 use crate::drive::{Io, Unwatched, Watch, duration, now};
 use crate::error::Error;
 use crate::store::Guard;
-use crate::token::{Live, Token};
+use crate::token::{Live, Memory, Token};
 use crate::unsaved;
-use arc_swap::ArcSwap;
 use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Settle, Unsaved, Wanted};
 use kraube_core::machine::Step;
 use kraube_core::policy::Policy;
@@ -48,7 +47,7 @@ pub(crate) type Reply = Box<dyn FnOnce(Result<Token, Error>) + Send>;
 /// The state of the thread.
 pub(crate) struct Worker {
     pub(crate) io: Io,
-    pub(crate) memory: Arc<ArcSwap<Live>>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) policy: Policy,
     pub(crate) default_client: Option<Client>,
     pub(crate) keep_fresh: Option<Background>,
@@ -134,7 +133,7 @@ impl Worker {
             _ => Err(Error::System("the core ended in a way that this version does not know".into())),
         }?;
         let live = Arc::new(Live::from(ready));
-        self.memory.store(Arc::clone(&live));
+        self.memory.keep(&live);
         Ok(Token::new(live))
     }
 
@@ -177,7 +176,8 @@ impl Worker {
             return;
         }
         let mut callers = Callers::new(Vec::new(), jobs, &self.policy);
-        let result = self.obtain(&Wanted { min_valid, ..Wanted::default() }, false, &mut callers);
+        let wanted = Wanted { min_valid, rejected: self.memory.rejected(), ..Wanted::default() };
+        let result = self.obtain(&wanted, false, &mut callers);
         let late = self.sort(callers.late.into_iter());
         if let Some(background) = &mut self.keep_fresh {
             let fresh = result.is_ok_and(|token| token.live().stale.is_none());

@@ -2,6 +2,7 @@
 
 mod completions;
 mod exec;
+mod login;
 mod logout;
 mod man;
 mod status;
@@ -29,6 +30,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Login(login::Args),
     Token(token::Args),
     Exec(exec::Args),
     Status(status::Args),
@@ -41,6 +43,7 @@ enum Command {
 pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
     let credentials = credentials.as_deref();
     end(match command {
+        Command::Login(args) => login::run(args, credentials),
         Command::Token(args) => token::run(args, credentials),
         Command::Exec(args) => exec::run(args, credentials),
         Command::Status(args) => status::run(args, credentials),

@@ -16,10 +16,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// See it work: many processes on one login, some of them killed, in seconds and with no account
+/// Show the promise on real processes and an embedded server, with no account
 ///
-/// An authorization server is embedded. Each refresh token works once there, and the server counts what it sees; at the
-/// end that is held against the promise.
+/// Many processes live on one login, and some are killed in the middle of a refresh. Each refresh token works once at
+/// the server, which counts what it sees; at the end that is held against the promise.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DemoArgs {
     /// How many processes share the login
