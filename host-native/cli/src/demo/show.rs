@@ -81,9 +81,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, String> {
 }
 
 struct Show {
+    // Dropped first: the processes end while the server still answers.
+    fleet: Fleet,
     server: Server,
     credentials: PathBuf,
-    fleet: Fleet,
     tally: Tally,
     view: View,
     /// The process that wrote the mark and did not store anything since.
@@ -133,7 +134,7 @@ impl Show {
             }
             Turn::Reached => {}
         }
-        let bad = self.fleet.end();
+        let bad = self.fleet.end(SETTLING);
         if bad > 0 {
             self.tally.broken.push(format!("{bad} processes did not end well"));
         }

@@ -139,7 +139,8 @@ impl Tally {
         row("rotations", seen.rotations.to_string());
         let mut parts = vec![format!("{} rotations", seen.rotations)];
         if seen.codes_redeemed > 0 {
-            parts.insert(0, format!("{} login", seen.codes_redeemed));
+            let logins = if seen.codes_redeemed == 1 { "login" } else { "logins" };
+            parts.insert(0, format!("{} {logins}", seen.codes_redeemed));
         }
         if seen.grace_retries > 0 {
             parts.push(format!("{} again after a kill", seen.grace_retries));
