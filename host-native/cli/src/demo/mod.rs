@@ -78,7 +78,7 @@ enum Signal {
     Interrupted,
 }
 
-/// Sends `wrap(())` at Ctrl-C and the other requests to end.
-fn on_interrupt(mut act: impl FnMut() + Send + 'static) -> Result<(), String> {
-    ctrlc::set_handler(move || act()).map_err(|error| format!("signals cannot be handled: {error}"))
+/// Acts at Ctrl-C and the other requests to end.
+fn on_interrupt(act: impl FnMut() + Send + 'static) -> Result<(), String> {
+    ctrlc::set_handler(act).map_err(|error| format!("signals cannot be handled: {error}"))
 }

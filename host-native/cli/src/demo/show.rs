@@ -239,31 +239,36 @@ impl Show {
             Report::Waiting => worker.does(Doing::Waiting),
             Report::Locked => worker.does(Doing::Locked),
             Report::Redeeming => worker.does(Doing::Redeeming),
-            Report::Failed(_) => worker.does(Doing::Failing),
+            Report::Failed(_) => {
+                worker.does(Doing::Failing);
+                return self.recover();
+            }
             Report::Stored | Report::Resource(_) => {}
         }
         if self.all_served() {
             self.struck = false;
         }
-        if self.tally.errors.contains_key("rotation_lost") || self.tally.errors.contains_key("revoked") {
-            self.recover()?;
-        }
         Ok(())
     }
 
-    /// Logs in again where the stored login is over.
+    /// Logs in again where the stored login is over: the first process to report that is heard, the others come late.
     fn recover(&mut self) -> Result<(), String> {
-        match kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?.state {
-            State::Refused(Refusal::RotationLost) => {
+        let State::Refused(refusal) = self.state()? else { return Ok(()) };
+        match refusal {
+            Refusal::RotationLost => {
                 self.tally.losses += 1;
                 self.view.say(Kind::Lost, "reported: rotation_lost; logging in again".to_owned());
-                self.log_in()
             }
-            State::Refused(Refusal::Revoked) => {
-                Err("the login was revoked, without a kill that explains it".to_owned())
+            Refusal::Revoked => {
+                self.tally.broken.push("a login ended, and no process says that a rotation was lost".to_owned());
+                self.view.say(Kind::Lost, "reported: revoked; logging in again".to_owned());
             }
-            _ => Ok(()),
         }
+        self.log_in()
+    }
+
+    fn state(&self) -> Result<State, String> {
+        kraube::status(Some(&self.credentials)).map(|status| status.state).map_err(|error| error.to_string())
     }
 
     fn log_in(&mut self) -> Result<(), String> {
@@ -286,7 +291,7 @@ impl Show {
         self.strike = None;
         let Some((place, _)) = self.fleet.find(holder) else { return Ok(()) };
         let pid = self.kill(place)?;
-        let status = kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?;
+        let left = self.state()?;
         let workers = &self.fleet.workers;
         let others = (1..workers.len()).map(|step| (place + step * 7) % workers.len());
         let waiting = |at: &usize| workers.get(*at).is_some_and(|worker| worker.doing == Doing::Waiting);
@@ -297,7 +302,7 @@ impl Show {
         self.fleet.workers.iter_mut().for_each(|worker| worker.served = false);
         self.view.mark(Kind::Kill);
         // Whoever comes next waits before it writes, so this is what the dead process left.
-        if status.state == State::InDoubt {
+        if left == State::InDoubt {
             self.tally.kills_inside += 1;
             self.struck = true;
             self.view.say(Kind::Kill, format!("process {pid} killed: the token is spent, the next one not stored"));
