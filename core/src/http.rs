@@ -4,22 +4,15 @@ use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 /// An `https` URL, or an `http` URL of the loopback interface, without user information and without a fragment.
 ///
 /// RFC 6749 section 3.1 and 3.2: an endpoint may have a query, which is kept, and has no fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Endpoint(String);
-
-impl TryFrom<String> for Endpoint {
-    type Error = EndpointError;
-
-    fn try_from(url: String) -> Result<Self, EndpointError> {
-        Self::parse(&url)
-    }
-}
 
 /// Why a string is no [`Endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +68,25 @@ impl Endpoint {
         let host = host_of(authority).ok_or(EndpointError::Host)?;
         match scheme {
             "https" => Ok(Self(url.into())),
-            "http" if matches!(host, "127.0.0.1" | "[::1]" | "localhost") => Ok(Self(url.into())),
+            "http" if is_loopback(host) => Ok(Self(url.into())),
             _ => Err(EndpointError::Scheme),
         }
+    }
+
+    /// A URL of this program, which the tests have parsed.
+    pub(crate) fn constant(url: &'static str) -> Self {
+        Self(url.into())
     }
 
     /// The URL as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
+        host_of(authority).is_some_and(is_loopback)
     }
 
     /// Scheme, host and port: `https://example.org:8443`.
@@ -93,10 +97,28 @@ impl Endpoint {
     }
 }
 
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::parse(&url)
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.0
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
 
 fn host_of(authority: &str) -> Option<&str> {
@@ -161,7 +183,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The host stops reading here. A longer body is handed over cut, and is then unreadable.
+    /// The host stops reading one byte after this: a body that is longer is unreadable.
     pub const MAX_BODY: usize = 1024 * 1024;
 }
 

@@ -1,28 +1,103 @@
 //! Authorization servers as data: where to send what, and which client we are there.
 
-use crate::http::Endpoint;
-use alloc::string::String;
+use crate::http::{Endpoint, EndpointError};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
+/// What a login needs to know about an authorization server. As a document (`providers.toml`) its members are named
+/// like the fields here; a member that is not known is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The name that it is chosen by.
+    pub name: String,
+    /// The issuer identifier (RFC 8414 section 2). With it, an `iss` in the authorization response is compared.
+    pub issuer: Option<String>,
+    /// The authorization endpoint (RFC 6749 section 3.1).
+    pub authorization_endpoint: Endpoint,
+    /// The token endpoint (RFC 6749 section 3.2).
+    pub token_endpoint: Endpoint,
+    /// The revocation endpoint (RFC 7009), where the server has one.
+    pub revocation_endpoint: Option<Endpoint>,
+    /// The client identifier (RFC 6749 section 2.2). It names an application that is registered at the server, so none
+    /// is shipped for servers of others.
+    pub client_id: Option<String>,
+    /// The scopes to ask for; none leaves the parameter out.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// How token requests are encoded.
+    #[serde(default)]
+    pub body: TokenBody,
+    /// Parameters of the authorization request beside the standard ones.
+    #[serde(default)]
+    pub authorization_parameters: BTreeMap<String, String>,
+    /// What a loopback redirect URI must look like.
+    #[serde(default)]
+    pub redirect: RedirectRules,
+    /// A page of the server that shows the code to copy, where it has one.
+    pub manual_redirect: Option<Endpoint>,
+    /// Statuses, beside the error code `invalid_grant`, by which this server says that a refresh token is refused.
+    #[serde(default)]
+    pub refused_statuses: Vec<u16>,
+    /// Whether every authorization response has an `iss` (`authorization_response_iss_parameter_supported`, RFC 9207
+    /// section 3): one without it is refused then.
+    #[serde(default)]
+    pub expects_iss: bool,
+}
+
+/// What a loopback redirect URI must look like (RFC 8252 section 7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedirectRules {
+    /// How the loopback interface is written.
+    pub host: LoopbackHost,
+    /// The path; begins with `/`.
+    pub path: String,
+    /// The registered ports, in the order to try. Empty: any port.
+    pub ports: Vec<u16>,
+}
+
+/// How the loopback interface is written in a redirect URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoopbackHost {
+    /// The address itself (`127.0.0.1`, or `[::1]` where only that is there): it resolves to nothing else
+    /// (RFC 8252 section 8.3).
+    #[default]
+    Literal,
+    /// `localhost`, for servers where only that name is registered.
+    Localhost,
+}
+
 /// What a refresh and a revocation need to know, kept beside the tokens since the login: so every process on every host
-/// refreshes from the stored record alone.
+/// refreshes from the stored record alone. Stored as JSON; members that are not known are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {
     /// The name of the provider profile at login.
     pub name: String,
     /// The issuer identifier (RFC 8414 section 2), where the server has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// The token endpoint (RFC 6749 section 3.2).
     pub token_endpoint: Endpoint,
     /// The revocation endpoint (RFC 7009), where the server has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<Endpoint>,
     /// The client identifier (RFC 6749 section 2.2) that the tokens were issued to.
     pub client_id: String,
     /// How token requests are encoded.
+    #[serde(default)]
     pub body: TokenBody,
     /// Statuses, beside the error code `invalid_grant`, by which this server says that a refresh token is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_statuses: Vec<u16>,
 }
 
@@ -35,4 +110,124 @@ pub enum TokenBody {
     Form,
     /// A JSON object with the same members.
     Json,
+}
+
+/// The provider has no client identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingClientId {
+    /// The name of the provider.
+    pub provider: String,
+}
+
+impl MissingClientId {
+    /// `missing_client_id`.
+    pub fn code(&self) -> &'static str {
+        "missing_client_id"
+    }
+}
+
+impl fmt::Display for MissingClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "there is no client id for the provider {}: a client id names an application that you registered there, and \
+             kraube ships none; give yours with --client-id, KRAUBE_CLIENT_ID or providers.toml",
+            self.provider
+        )
+    }
+}
+
+impl core::error::Error for MissingClientId {}
+
+impl Provider {
+    /// Claude. The client id is the user's own.
+    pub fn claude() -> Self {
+        Self {
+            name: "claude".to_owned(),
+            issuer: None,
+            authorization_endpoint: Endpoint::constant("https://claude.com/cai/oauth/authorize"),
+            token_endpoint: Endpoint::constant("https://platform.claude.com/v1/oauth/token"),
+            revocation_endpoint: None,
+            client_id: None,
+            scopes: vec!["user:profile".to_owned(), "user:inference".to_owned()],
+            body: TokenBody::Json,
+            authorization_parameters: BTreeMap::from([("code".to_owned(), "true".to_owned())]),
+            redirect: RedirectRules { host: LoopbackHost::Localhost, ..RedirectRules::default() },
+            manual_redirect: Some(Endpoint::constant("https://platform.claude.com/oauth/code/callback")),
+            refused_statuses: vec![404],
+            expects_iss: false,
+        }
+    }
+
+    /// The embedded authorization server at this issuer, in the standard shape.
+    ///
+    /// # Errors
+    /// [`EndpointError`]: the issuer is no `https` or loopback URL.
+    pub fn demo(issuer: &str) -> Result<Self, EndpointError> {
+        Ok(Self {
+            name: "demo".to_owned(),
+            issuer: Some(issuer.to_owned()),
+            authorization_endpoint: Endpoint::parse(&format!("{issuer}/authorize"))?,
+            token_endpoint: Endpoint::parse(&format!("{issuer}/token"))?,
+            revocation_endpoint: Some(Endpoint::parse(&format!("{issuer}/revoke"))?),
+            client_id: Some("kraube-demo".to_owned()),
+            scopes: Vec::new(),
+            body: TokenBody::Form,
+            authorization_parameters: BTreeMap::new(),
+            redirect: RedirectRules::default(),
+            manual_redirect: None,
+            refused_statuses: Vec::new(),
+            expects_iss: true,
+        })
+    }
+
+    /// The embedded authorization server at this issuer, in the shape of [`claude`](Self::claude).
+    ///
+    /// # Errors
+    /// [`EndpointError`]: the issuer is no `https` or loopback URL.
+    pub fn demo_claude(issuer: &str) -> Result<Self, EndpointError> {
+        Ok(Self {
+            name: "demo-claude".to_owned(),
+            authorization_endpoint: Endpoint::parse(&format!("{issuer}/cai/oauth/authorize"))?,
+            token_endpoint: Endpoint::parse(&format!("{issuer}/v1/oauth/token"))?,
+            client_id: Some("kraube-demo".to_owned()),
+            manual_redirect: Some(Endpoint::parse(&format!("{issuer}/oauth/code/callback"))?),
+            ..Self::claude()
+        })
+    }
+
+    /// Which client we are at this server, for token requests.
+    ///
+    /// # Errors
+    /// [`MissingClientId`]: there is none, or it is empty.
+    pub fn client(&self) -> Result<Client, MissingClientId> {
+        let client_id = self.client_id.as_ref().filter(|id| !id.trim().is_empty());
+        Ok(Client {
+            name: self.name.clone(),
+            issuer: self.issuer.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            revocation_endpoint: self.revocation_endpoint.clone(),
+            client_id: client_id.cloned().ok_or_else(|| MissingClientId { provider: self.name.clone() })?,
+            body: self.body,
+            refused_statuses: self.refused_statuses.clone(),
+        })
+    }
+}
+
+impl RedirectRules {
+    /// The redirect URI of a listener that is bound to this address.
+    pub fn uri(&self, bound: SocketAddr) -> String {
+        let authority = match self.host {
+            LoopbackHost::Literal => bound.to_string(),
+            LoopbackHost::Localhost => format!("localhost:{}", bound.port()),
+        };
+        format!("http://{authority}{}", self.path)
+    }
+}
+
+impl Default for RedirectRules {
+    fn default() -> Self {
+        Self { host: LoopbackHost::Literal, path: "/callback".to_owned(), ports: Vec::new() }
+    }
 }

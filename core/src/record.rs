@@ -52,6 +52,31 @@ pub struct Credentials {
     pub client: Option<Client>,
 }
 
+impl Credentials {
+    /// A refresh token alone: the first call for an access token spends it.
+    pub fn from_refresh_token(refresh_token: Secret, client: Client) -> Self {
+        Self {
+            access_token: Secret::new(""),
+            refresh_token: Some(refresh_token),
+            expires_at: Timestamp(0),
+            obtained_at: None,
+            scope: None,
+            client: Some(client),
+        }
+    }
+
+    /// An access token alone, whose expiry is not known: it counts as living until a resource rejects it.
+    pub fn from_access_token(access_token: Secret) -> Self {
+        let expires_at = Timestamp(u64::MAX);
+        Self { access_token, refresh_token: None, expires_at, obtained_at: None, scope: None, client: None }
+    }
+
+    /// The bytes of a record with these credentials, for a store that holds nothing yet.
+    pub fn to_blob(&self) -> Blob {
+        Record { login: None, ..Record::install(self, LoginId(String::new()), None) }.to_blob()
+    }
+}
+
 /// The stored record.
 #[derive(Clone)]
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
@@ -164,8 +189,8 @@ impl Record {
     pub(crate) fn install(credentials: &Credentials, login: LoginId, replaces: Option<&Self>) -> Self {
         Self {
             refresh_token: credentials.refresh_token.clone(),
-            access_token: Some(credentials.access_token.clone()),
-            expires_at: Some(credentials.expires_at),
+            access_token: Some(credentials.access_token.clone()).filter(|token| !token.is_empty()),
+            expires_at: Some(credentials.expires_at).filter(|at| at.0 > 0),
             obtained_at: credentials.obtained_at,
             scope: credentials.scope.clone(),
             client: credentials.client.clone(),

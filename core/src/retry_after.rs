@@ -22,7 +22,7 @@ fn imf_fixdate(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let bytes: &[u8; 29] = text.as_bytes().try_into().ok()?;
     let separators = [(3, b','), (4, b' '), (7, b' '), (11, b' '), (16, b' '), (19, b':'), (22, b':')];
-    if !text.is_ascii() || separators.iter().any(|&(at, byte)| bytes[at] != byte) || !text.ends_with(" GMT") {
+    if separators.iter().any(|&(at, byte)| bytes[at] != byte) || !text.ends_with(" GMT") {
         return None;
     }
     let number = |from: usize, to: usize| {
@@ -31,6 +31,7 @@ fn imf_fixdate(text: &str) -> Option<u64> {
             .try_fold(0_u64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
     };
     let (day, year) = (number(5, 7)?, number(12, 16)?);
+    // The separators on both sides are ASCII, so the slices end between characters.
     let month = MONTHS.iter().position(|name| *name == &text[8..11])?;
     let (hour, minute, second) = (number(17, 19)?, number(20, 22)?, number(23, 25)?);
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));

@@ -1,28 +1,50 @@
-//! Revocation (RFC 7009) as a pair.
+//! Token revocation (RFC 7009) as a pair: a request, and what its answer says.
 
 use crate::http::{Request, Response};
 use crate::provider::Client;
 use crate::secret::Secret;
+use crate::text::error_detail;
+use crate::token::{form_body, read_error};
+use alloc::format;
 use alloc::string::String;
 
-/// What an answer of the revocation endpoint means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the server said about a revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Revocation {
-    /// The token is revoked, or was unknown.
+    /// The token is void. Servers say so of tokens that they never knew, too.
     Done,
-    /// The token may still be good.
+    /// The token may still be valid.
     Unconfirmed {
-        /// What the server said.
+        /// Why, for people.
         detail: String,
     },
 }
 
-/// The request, where the server has an endpoint.
-pub fn revocation_request(_client: &Client, _token: &Secret) -> Option<Request> {
-    None
+/// The request that revokes a refresh token, and with it the grant (RFC 7009 section 2.1). `None`: the server has no
+/// revocation endpoint. The body is a form always; the standard knows no other.
+pub fn revocation_request(client: &Client, refresh_token: &Secret) -> Option<Request> {
+    let parameters = [
+        ("token", refresh_token.expose()),
+        ("token_type_hint", "refresh_token"),
+        ("client_id", client.client_id.as_str()),
+    ];
+    Some(Request {
+        url: client.revocation_endpoint.clone()?,
+        content_type: "application/x-www-form-urlencoded",
+        body: form_body(parameters.into_iter()),
+    })
 }
 
-/// Reads the answer.
-pub fn read_revocation(_response: &Response) -> Revocation {
-    Revocation::Done
+/// Reads the answer (RFC 7009 section 2.2).
+pub fn read_revocation(response: &Response) -> Revocation {
+    let detail = match response.status {
+        200 => return Revocation::Done,
+        503 => "the server is busy (HTTP status 503); the token still exists".into(),
+        status => {
+            let error = read_error(&response.body);
+            error_detail(error.error.as_deref(), error.description.as_deref(), &format!("HTTP status {status}"))
+        }
+    };
+    Revocation::Unconfirmed { detail }
 }

@@ -2,6 +2,7 @@
 
 use crate::http::{Request, Response};
 use crate::json;
+use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
 use crate::retry_after;
 use crate::secret::Secret;
@@ -9,7 +10,7 @@ use crate::text::error_detail;
 use crate::time::{Millis, Now};
 use alloc::format;
 use alloc::string::String;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// What the server issued. [`Answer::Issued`] holds it.
@@ -74,6 +75,32 @@ pub fn refresh_request(client: &Client, refresh_token: &Secret) -> Request {
     )
 }
 
+/// The request that exchanges an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5). The standard has no
+/// `state` here; servers that take JSON want it repeated.
+pub(crate) fn code_request(
+    client: &Client,
+    code: &Secret,
+    verifier: &Verifier,
+    redirect_uri: &str,
+    state: &Secret,
+) -> Request {
+    let state = match client.body {
+        TokenBody::Form => "",
+        TokenBody::Json => state.expose(),
+    };
+    token_request(
+        client,
+        &[
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", redirect_uri),
+            ("client_id", &client.client_id),
+            ("code_verifier", verifier.expose()),
+            ("state", state),
+        ],
+    )
+}
+
 /// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date.
 pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
     let retry_after = || response.retry_after.as_deref().and_then(|header| retry_after::parse(header, now.wall));
@@ -105,7 +132,9 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
     let parameters = || parameters.iter().copied().filter(|(_, value)| !value.is_empty());
     let (content_type, body) = match client.body {
         TokenBody::Form => ("application/x-www-form-urlencoded", form_body(parameters())),
-        TokenBody::Json => ("application/json", Secret::new(json::object(parameters()))),
+        TokenBody::Json => ("application/json", {
+            Secret::new(json::object(parameters().map(|(name, value)| (name, json::Value::Text(value)))))
+        }),
     };
     Request { url: client.token_endpoint.clone(), content_type, body }
 }
@@ -173,12 +202,12 @@ fn scope(json: &str) -> Option<String> {
 /// that a rotation can do without are taken as they are, so that a mistyped one does not make the tokens unreadable.
 #[derive(Deserialize)]
 struct TokenDocument<'a> {
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "json::secret")]
     access_token: Option<Secret>,
     /// RFC 6749 requires it. Where it is absent the token is taken for a bearer token, the one type that is used here:
     /// by now the old refresh token is spent.
     token_type: Option<String>,
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "json::secret")]
     refresh_token: Option<Secret>,
     #[serde(borrow)]
     expires_in: Option<&'a RawValue>,
@@ -186,19 +215,15 @@ struct TokenDocument<'a> {
     scope: Option<&'a RawValue>,
 }
 
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|value| value.map(Secret::new))
-}
-
 /// The two members of an error document (RFC 6749 section 5.2) that are ever shown. Both are `None` where the document
 /// is none, or has one of them twice.
 #[derive(Default)]
-struct ErrorDocument {
-    error: Option<String>,
-    description: Option<String>,
+pub(crate) struct ErrorDocument {
+    pub(crate) error: Option<String>,
+    pub(crate) description: Option<String>,
 }
 
-fn read_error(body: &[u8]) -> ErrorDocument {
+pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {
     #[derive(Deserialize)]
     struct Raw<'a> {
         #[serde(borrow)]

@@ -53,7 +53,7 @@ pub enum Revoked {
     Unconfirmed(String),
 }
 
-/// The machine. See the [module](self) for what it does.
+/// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Forget {

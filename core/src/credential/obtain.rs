@@ -39,7 +39,7 @@ pub enum Baseline {
     Login(Option<LoginId>),
 }
 
-/// The machine. See the [module](self) for what it does.
+/// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Obtain {
@@ -66,6 +66,8 @@ struct Run {
     doubt: Option<Fingerprint>,
     /// One send, no retries: nobody needs a token yet.
     single: bool,
+    /// The wait for the lock was shorter than the deadline, because the token lived.
+    cut_short: bool,
     /// Since when the lock is held.
     held: Option<Millis>,
     /// How often this run went to Reread, and to Merge.
@@ -285,6 +287,10 @@ impl Run {
         if adoptable {
             return self.ready(Via::Store, None, now);
         }
+        // The wait was short because the token lived. It has died meanwhile, so the rest of the deadline counts.
+        if core::mem::take(&mut self.cut_short) && !self.is_alive(now) {
+            return self.look(Look::Peek);
+        }
         let cause = self.obstacle.clone();
         let failure = self.unavailable(retry_at, cause);
         self.serve(failure, now)
@@ -370,10 +376,11 @@ impl Run {
 
 /// Locking.
 impl Run {
-    fn lock(self, seen: Option<Revision>, now: Now) -> Next {
+    fn lock(mut self, seen: Option<Revision>, now: Now) -> Next {
         let waited = now.monotonic.minus(self.started);
         let left = self.policy.deadline.minus(waited);
         let wait = if self.is_alive(now) { left.min(self.policy.patience.minus(waited)) } else { left };
+        self.cut_short = wait < left;
         let seen = seen.filter(|_| wait > Millis::ZERO);
         self.then(State::Lock, Action::Lock { wait, seen })
     }
@@ -651,6 +658,7 @@ impl Run {
             seen: false,
             doubt: None,
             single: false,
+            cut_short: false,
             held: None,
             rereads: 0,
             merges: 0,

@@ -1,0 +1,423 @@
+//! The authorization code grant with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 8252) as typed legs, each used once:
+//! [`Login::begin`], [`Pending::receive`], [`Exchange::request`].
+
+pub use crate::callback::{Callback, Ignored, state_in_pasted};
+
+use crate::callback::{self, Parameters};
+use crate::http::{Endpoint, Request};
+use crate::json::{self, Value};
+use crate::machine::Blob;
+use crate::pkce::{Entropy, Verifier};
+use crate::provider::{Client, MissingClientId, Provider};
+use crate::secret::{Fingerprint, Secret};
+use crate::text::displayable;
+use crate::time::{Millis, Timestamp};
+use crate::token;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use serde::Deserialize;
+
+/// How long a saved [`Pending`] can be restored.
+pub const PENDING_LIFE: Millis = Millis::from_secs(600);
+
+/// The first leg.
+#[derive(Debug)]
+pub enum Login {}
+
+impl Login {
+    /// Makes the authorization request (RFC 6749 section 4.1.1) for one attempt; another attempt needs other entropy.
+    ///
+    /// # Errors
+    /// [`BeginError`]: the provider or the redirect URI cannot be used. Nothing was sent.
+    pub fn begin(
+        provider: &Provider,
+        redirect: Redirect,
+        entropy: Entropy,
+    ) -> Result<(Pending, AuthorizationUrl), BeginError> {
+        let client = provider.client().map_err(BeginError::MissingClientId)?;
+        if provider.expects_iss && provider.issuer.is_none() {
+            return Err(BeginError::IssuerUnknown);
+        }
+        let redirect_uri = redirect.into_uri(provider)?;
+        let (verifier, state) = entropy.split();
+        let scope = provider.scopes.join(" ");
+        let challenge = verifier.challenge();
+        let standard = [
+            ("response_type", "code"),
+            ("client_id", &client.client_id),
+            ("redirect_uri", &redirect_uri),
+            ("scope", &scope),
+            ("state", state.expose()),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let url = AuthorizationUrl::build(&provider.authorization_endpoint, extra.chain(standard))?;
+        let pending =
+            Pending { client, redirect_uri, state, verifier: Some(verifier), expects_iss: provider.expects_iss };
+        Ok((pending, url))
+    }
+}
+
+/// Where the authorization response shall go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// To a listener on this machine (RFC 8252 section 7.3).
+    Loopback {
+        /// From [`RedirectRules::uri`](crate::provider::RedirectRules::uri).
+        uri: String,
+    },
+    /// To a page of a browser application (RFC 10017), as it is registered.
+    Page {
+        /// The `https` URL, or one of the loopback interface while developing.
+        uri: String,
+    },
+    /// To the page of the server that shows the code to copy ([`Provider::manual_redirect`]).
+    Manual,
+}
+
+impl Redirect {
+    fn into_uri(self, provider: &Provider) -> Result<String, BeginError> {
+        let (uri, loopback) = match self {
+            Self::Manual => {
+                let uri = provider.manual_redirect.as_ref().ok_or(BeginError::NoManualRedirect)?;
+                return Ok(uri.as_str().into());
+            }
+            Self::Loopback { uri } => (uri, true),
+            Self::Page { uri } => (uri, false),
+        };
+        let endpoint = Endpoint::parse(&uri).map_err(|_| BeginError::InvalidRedirect)?;
+        // Among http URLs, an endpoint can only be one of the loopback interface.
+        if loopback && !endpoint.as_str().starts_with("http://") {
+            return Err(BeginError::InvalidRedirect);
+        }
+        Ok(uri)
+    }
+}
+
+/// The URL to open in the browser. It holds the state and the code challenge, never the verifier; its `Debug` prints
+/// the origin alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthorizationUrl {
+    url: String,
+    origin: String,
+}
+
+impl AuthorizationUrl {
+    /// The URL, on one line, in ASCII.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// Appends the parameters to the query that the endpoint has. Empty ones are not sent, none is sent twice
+    /// (RFC 6749 section 3.1).
+    fn build<'a>(
+        endpoint: &Endpoint,
+        parameters: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BeginError> {
+        let mut url: String = endpoint.as_str().into();
+        let query = url.split_once('?').map(|(_, query)| query);
+        let mut names = BTreeSet::new();
+        for (name, _) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !names.insert(name.to_string()) {
+                return Err(BeginError::RepeatedParameter { name: displayable(&name) });
+            }
+        }
+        let separator = match query {
+            None => "?",
+            Some(query) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        url.push_str(separator);
+        let start = url.len();
+        let mut serializer = form_urlencoded::Serializer::for_suffix(url, start);
+        for (name, value) in parameters.filter(|(_, value)| !value.is_empty()) {
+            if !names.insert(name.to_string()) {
+                return Err(BeginError::RepeatedParameter { name: displayable(name) });
+            }
+            serializer.append_pair(name, value);
+        }
+        Ok(Self { url: serializer.finish(), origin: endpoint.origin().into() })
+    }
+}
+
+impl fmt::Display for AuthorizationUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl fmt::Debug for AuthorizationUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthorizationUrl({})", self.origin)
+    }
+}
+
+/// The second leg: one attempt that waits for its response. It is the record of what that response must fit.
+pub struct Pending {
+    client: Client,
+    redirect_uri: String,
+    state: Secret,
+    /// `None` after the one response that it was for.
+    verifier: Option<Verifier>,
+    expects_iss: bool,
+}
+
+impl Pending {
+    /// Judges a callback. After [`Verdict::Denied`] or [`Verdict::Code`] every further one is ignored.
+    pub fn receive(&mut self, callback: Callback<'_>) -> Verdict {
+        self.judge(callback).unwrap_or_else(Verdict::Ignored)
+    }
+
+    /// The redirect URI of this attempt.
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Tells this attempt from others: compare with [`state_in_pasted`].
+    pub fn state_fingerprint(&self) -> Fingerprint {
+        self.state.fingerprint()
+    }
+
+    /// The attempt as bytes, to be finished by another process or after the page was left. They hold the verifier:
+    /// store them where only the user can read them, and delete them after use. `None`: it has had its response.
+    pub fn save(&self, now: Timestamp) -> Option<Blob> {
+        let client = serde_json::to_string(&self.client).ok()?;
+        let (version, created) = (SAVED_VERSION.to_string(), now.0.to_string());
+        let members = [
+            ("version", Value::Json(&version)),
+            ("created", Value::Json(&created)),
+            ("client", Value::Json(&client)),
+            ("redirectUri", Value::Text(&self.redirect_uri)),
+            ("state", Value::Text(self.state.expose())),
+            ("verifier", Value::Text(self.verifier.as_ref()?.expose())),
+            ("expectsIss", Value::Json(if self.expects_iss { "true" } else { "false" })),
+        ];
+        Some(Blob::new(json::object(members.into_iter()).into_bytes()))
+    }
+
+    /// Takes a saved attempt up again, within [`PENDING_LIFE`].
+    ///
+    /// # Errors
+    /// [`RestoreError`]: a new login is needed.
+    pub fn restore(bytes: &[u8], now: Timestamp) -> Result<Self, RestoreError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u64,
+        }
+        let unreadable = |_| RestoreError::Unreadable;
+        let Version { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if version != SAVED_VERSION {
+            return Err(RestoreError::Version);
+        }
+        let saved: Saved = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let created = Timestamp(saved.created);
+        if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
+            return Err(RestoreError::Expired);
+        }
+        let state = saved.state.filter(|state| !state.is_empty()).ok_or(RestoreError::Unreadable)?;
+        let verifier = saved.verifier.and_then(Verifier::restore).ok_or(RestoreError::Unreadable)?;
+        let redirect_uri = String::from(saved.redirect_uri);
+        let expects_iss = saved.expects_iss;
+        Ok(Self { client: saved.client, redirect_uri, state, verifier: Some(verifier), expects_iss })
+    }
+
+    fn judge(&mut self, callback: Callback<'_>) -> Result<Verdict, Ignored> {
+        let (parameters, has_state, has_iss) = match callback {
+            Callback::Query(query) => (callback::parse_query(query)?, true, true),
+            Callback::Pasted(text) => {
+                let answer = callback::parse_pasted(text, &self.redirect_uri)?;
+                (answer.parameters, answer.has_state, answer.is_url)
+            }
+        };
+        let Parameters { code, state, iss, error, error_description } = parameters;
+        if has_state {
+            let state = state.ok_or(Ignored::StateMissing)?;
+            if !self.state.same(state.expose()) {
+                return Err(Ignored::StateMismatch);
+            }
+        }
+        if self.verifier.is_none() {
+            return Err(Ignored::Answered);
+        }
+        // Before anything of the response is used, its error text included (RFC 9207 section 2.4). What a page showed
+        // to be copied has no `iss`; it is bound to this login by the verifier.
+        if has_iss {
+            self.check_issuer(iss.as_deref())?;
+        }
+        match (code, error) {
+            (Some(_), Some(_)) => Err(Ignored::Contradictory),
+            (None, None) => Err(Ignored::NoCode),
+            (None, Some(error)) => {
+                self.verifier = None;
+                let code = Some(displayable(&error)).filter(|code| !code.is_empty());
+                Ok(Verdict::Denied {
+                    code: code.unwrap_or_else(|| "unreadable_error".into()),
+                    description: error_description.map(|text| displayable(&text)).filter(|text| !text.is_empty()),
+                })
+            }
+            (Some(code), None) => {
+                let verifier = self.verifier.take().ok_or(Ignored::Answered)?;
+                let request = token::code_request(&self.client, &code, &verifier, &self.redirect_uri, &self.state);
+                Ok(Verdict::Code(Exchange { client: self.client.clone(), request }))
+            }
+        }
+    }
+
+    /// `iss` is compared as it is: no case folding, no default port, no trailing slash.
+    fn check_issuer(&self, iss: Option<&str>) -> Result<(), Ignored> {
+        match (self.client.issuer.as_deref(), iss) {
+            (Some(issuer), Some(iss)) if issuer != iss => Err(Ignored::IssuerMismatch),
+            (_, None) if self.expects_iss => Err(Ignored::IssuerMissing),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answered = if self.verifier.is_none() { ", answered" } else { "" };
+        write!(f, "Pending({}, {}{answered})", self.client.name, self.state_fingerprint())
+    }
+}
+
+/// What a callback is.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Not the awaited response: go on waiting.
+    Ignored(Ignored),
+    /// The server or the user said no. The login is over.
+    Denied {
+        /// The error code, such as `access_denied`, made fit for display.
+        code: String,
+        /// What the server says about it, made fit for display.
+        description: Option<String>,
+    },
+    /// The authorization code, ready to be exchanged.
+    Code(Exchange),
+}
+
+/// The third leg: a validated code. It is used once, so it is not `Clone`.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+pub struct Exchange {
+    client: Client,
+    request: Request,
+}
+
+impl Exchange {
+    /// The token request, and the client to store beside the tokens. Read the answer with
+    /// [`read_answer`](crate::token::read_answer).
+    pub fn request(self) -> (Client, Request) {
+        (self.client, self.request)
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Exchange({})", self.client.name)
+    }
+}
+
+/// A login could not begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The provider has no client identifier.
+    MissingClientId(MissingClientId),
+    /// The provider has no page that shows a code.
+    NoManualRedirect,
+    /// The redirect URI is no URL of the loopback interface, or has a fragment.
+    InvalidRedirect,
+    /// The provider is said to send `iss`, but its issuer is not known.
+    IssuerUnknown,
+    /// A parameter would be sent twice.
+    RepeatedParameter {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl BeginError {
+    /// A stable identifier.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingClientId(error) => error.code(),
+            Self::NoManualRedirect => "no_manual_redirect",
+            Self::InvalidRedirect => "invalid_redirect",
+            Self::IssuerUnknown => "issuer_unknown",
+            Self::RepeatedParameter { .. } => "repeated_parameter",
+        }
+    }
+}
+
+impl fmt::Display for BeginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingClientId(error) => return error.fmt(f),
+            Self::NoManualRedirect => "this provider has no page that shows a code; log in with the browser",
+            Self::InvalidRedirect => {
+                "the redirect URI is not valid; check the provider's redirect rules: the path begins with / and has no #"
+            }
+            Self::IssuerUnknown => "the provider has expects_iss but no issuer; add its issuer",
+            Self::RepeatedParameter { name } => {
+                let advice = "remove it from the provider's authorization_parameters or endpoint";
+                return f.write_str(&format!("the parameter {name} would be sent twice; {advice}"));
+            }
+        })
+    }
+}
+
+impl core::error::Error for BeginError {}
+
+/// A saved login could not be taken up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The bytes are no saved login.
+    Unreadable,
+    /// Another version of kraube wrote them.
+    Version,
+    /// More than ten minutes have passed.
+    Expired,
+}
+
+impl RestoreError {
+    /// A stable identifier.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "pending_unreadable",
+            Self::Version => "pending_version",
+            Self::Expired => "pending_expired",
+        }
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "the login that was begun cannot be read; begin a new one",
+            Self::Version => "the login was begun by another version of kraube; begin a new one",
+            Self::Expired => "the login was begun more than ten minutes ago; begin a new one",
+        })
+    }
+}
+
+impl core::error::Error for RestoreError {}
+
+const SAVED_VERSION: u64 = 1;
+
+/// What [`Pending::save`] writes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Saved {
+    created: u64,
+    client: Client,
+    redirect_uri: Endpoint,
+    #[serde(deserialize_with = "json::secret")]
+    state: Option<Secret>,
+    #[serde(deserialize_with = "json::secret")]
+    verifier: Option<Secret>,
+    expects_iss: bool,
+}

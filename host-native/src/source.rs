@@ -1,0 +1,242 @@
+//! What a Rust program uses: [`TokenSource`] and [`Token`].
+
+use crate::drive::{Io, timestamp};
+use crate::error::Error;
+use crate::http::Http;
+use crate::paths;
+use crate::store::{FileStore, MemoryStore, Store};
+use crate::token::{Memory, Token};
+use crate::worker::{Ask, Job, Reply, Worker};
+use kraube_core::credential::Baseline;
+use kraube_core::policy::Policy;
+use kraube_core::provider::Client;
+use kraube_core::record::{Credentials, LoginId};
+use kraube_core::secret::Secret;
+use kraube_core::time::Millis;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+/// Gives living access tokens. Cheap to clone; clones share the token in memory and the thread that refreshes.
+///
+/// While the token in memory is fresh, [`token`](Self::token) takes no lock, reads no file and allocates nothing. When it
+/// is not, one run on kraube's own thread serves all callers: it looks at the store, takes the lock, looks again, and
+/// only then spends the refresh token. Dropping the returned future, or the runtime, does not stop that run. Dropping the
+/// last clone waits for it.
+#[derive(Clone)]
+pub struct TokenSource {
+    shared: Arc<Shared>,
+    min_valid: Millis,
+    pin: Option<Arc<OnceLock<Option<LoginId>>>>,
+}
+
+/// What a source goes by, beside its store.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The figures of the machines.
+    pub policy: Policy,
+    /// Where to refresh a record that does not say so itself, because another program wrote it.
+    pub default_client: Option<Client>,
+}
+
+struct Shared {
+    memory: Arc<Memory>,
+    policy: Policy,
+    thread: Mutex<Thread>,
+}
+
+/// The thread is started by the first caller who does not find a fresh token in memory.
+enum Thread {
+    Idle(Box<Worker>),
+    Running { jobs: mpsc::Sender<Job>, handle: JoinHandle<()> },
+    Gone,
+}
+
+impl TokenSource {
+    /// The credentials file at `path`, or where [`default_credentials_path`](crate::default_credentials_path) says:
+    /// the same file that the command uses. Nothing is read yet; a missing file is found by the first call.
+    ///
+    /// # Errors
+    /// The path cannot be told or used.
+    pub fn from_file(path: Option<&Path>) -> Result<Self, Error> {
+        let store = FileStore::open(paths::credentials_path(path)?).map_err(Error::Store)?;
+        Ok(Self::from_store(store, Options::from_env()))
+    }
+
+    /// A store of the program's own. The promise is as good as the store's lock and write.
+    pub fn from_store(store: impl Store, options: Options) -> Self {
+        let memory = Arc::new(Memory::new());
+        let worker = Worker {
+            io: Io { store: Arc::new(store), http: Http::default() },
+            memory: Arc::clone(&memory),
+            policy: options.policy.clone(),
+            default_client: options.default_client,
+            keep_fresh: None,
+        };
+        let thread = Mutex::new(Thread::Idle(Box::new(worker)));
+        let shared = Shared { memory, policy: options.policy, thread };
+        Self { shared: Arc::new(shared), min_valid: Millis::ZERO, pin: None }
+    }
+
+    /// A refresh token in the memory of this process alone.
+    ///
+    /// There is no file, so there is no lock either: another process with the same one-use refresh token ends the
+    /// login for both, and a rotation ends with this process. For a login that is shared or outlives the process, use
+    /// [`from_file`](Self::from_file).
+    pub fn from_refresh_token(refresh_token: impl Into<String>, client: Client) -> Self {
+        Self::in_memory(&Credentials::from_refresh_token(Secret::new(refresh_token), client))
+    }
+
+    /// An access token that the program was given, in an environment variable say. It is served until it is
+    /// [rejected](Self::reject) and never refreshed.
+    pub fn from_access_token(access_token: impl Into<String>) -> Self {
+        Self::in_memory(&Credentials::from_access_token(Secret::new(access_token)))
+    }
+
+    /// The access token in the environment variable `name`, on the terms of [`from_access_token`](Self::from_access_token).
+    ///
+    /// # Errors
+    /// The variable is not set, or empty.
+    pub fn from_env(name: &str) -> Result<Self, Error> {
+        match std::env::var(name) {
+            Ok(token) if !token.is_empty() => Ok(Self::from_access_token(token)),
+            _ => Err(Error::System(format!("the environment variable {name} holds no access token"))),
+        }
+    }
+
+    /// A handle on the same source whose tokens live at least this long, wherever the server issues such.
+    #[must_use]
+    pub fn min_valid(&self, min_valid: Duration) -> Self {
+        let min_valid = Millis(u64::try_from(min_valid.as_millis()).unwrap_or(u64::MAX));
+        Self { min_valid, ..self.clone() }
+    }
+
+    /// A handle on the same source that stays with the login it meets first. Where somebody logs in anew, it fails
+    /// with [`Failure::AccountChanged`] for good, instead of going on with the new login.
+    #[must_use]
+    pub fn pin_login(&self) -> Self {
+        Self { pin: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// A living access token. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Error`], sorted by what may be done next.
+    pub async fn token(&self) -> Result<Token, Error> {
+        if let Some(token) = self.fresh() {
+            return Ok(token);
+        }
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.ask(Box::new(move |result| drop(answer.send(result))))?;
+        answered.await.unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    /// The same, for programs without a runtime; it may be called within one too, but blocks its thread.
+    ///
+    /// # Errors
+    /// As for [`token`](Self::token).
+    pub fn blocking_token(&self) -> Result<Token, Error> {
+        if let Some(token) = self.fresh() {
+            return Ok(token);
+        }
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.ask(Box::new(move |result| drop(answer.send(result))))?;
+        answered.recv().unwrap_or_else(|_| Err(thread_gone()))
+    }
+
+    /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
+    /// refreshes once. A token that is not the newest one any more is passed over.
+    pub fn reject(&self, token: &Token) {
+        self.reject_secret(&token.live().access_token);
+    }
+
+    /// The same for a token that came from elsewhere, another process of the same login say.
+    pub fn reject_secret(&self, token: &Secret) {
+        self.shared.memory.reject(token);
+    }
+
+    /// Refreshes ahead of expiry in the background, a few seconds earlier or later in each process, for as long as a
+    /// clone of this source lives.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn keep_fresh(&self) -> Result<(), Error> {
+        self.send(Job::KeepFresh)
+    }
+
+    fn in_memory(credentials: &Credentials) -> Self {
+        Self::from_store(MemoryStore::holding(credentials.to_blob()), Options::default())
+    }
+
+    fn fresh(&self) -> Option<Token> {
+        let live = self.shared.memory.load();
+        let now = timestamp(SystemTime::now());
+        let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
+        let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
+        (fresh && mine).then(|| Token::from_guard(live))
+    }
+
+    fn ask(&self, reply: Reply) -> Result<(), Error> {
+        let rejected = self.shared.memory.rejected();
+        let ask = |login: Option<Option<LoginId>>, pinned, reply| {
+            let baseline = login.map_or(Baseline::FirstRead, Baseline::Login);
+            Job::Obtain(Ask { min_valid: self.min_valid, rejected, baseline, pinned, reply })
+        };
+        let Some(pin) = self.pin.clone() else { return self.send(ask(None, false, reply)) };
+        let pinned = pin.get().cloned();
+        let reply: Reply = Box::new(move |result| {
+            if let Ok(token) = &result {
+                let _ = pin.set(token.live().login.clone());
+            }
+            reply(result);
+        });
+        self.send(ask(pinned, true, reply))
+    }
+
+    fn send(&self, job: Job) -> Result<(), Error> {
+        let mut thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Thread::Idle(_) = *thread
+            && let Thread::Idle(worker) = std::mem::replace(&mut *thread, Thread::Gone)
+        {
+            let (jobs, waiting) = mpsc::channel();
+            let handle = std::thread::Builder::new().name("kraube".into()).spawn(move || worker.run(&waiting));
+            let handle = handle.map_err(|error| Error::System(format!("no thread can be started: {error}")))?;
+            *thread = Thread::Running { jobs, handle };
+        }
+        match &*thread {
+            Thread::Running { jobs, .. } => jobs.send(job).map_err(|_| thread_gone()),
+            Thread::Idle(_) | Thread::Gone => Err(thread_gone()),
+        }
+    }
+}
+
+impl Drop for Shared {
+    /// Waits for a run that is under way: what was sent must be answered, and what was answered must be stored.
+    fn drop(&mut self) {
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Thread::Running { jobs, handle } = std::mem::replace(thread, Thread::Gone) {
+            drop(jobs);
+            let _ = handle.join();
+        }
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").field("min_valid", &self.min_valid).finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The defaults, with the client id of `KRAUBE_CLIENT_ID` at the default provider for records that name none.
+    pub fn from_env() -> Self {
+        Self { policy: Policy::default(), default_client: crate::provider::default_client() }
+    }
+}
+
+fn thread_gone() -> Error {
+    Error::System("the thread that refreshes has ended".into())
+}

@@ -1,0 +1,292 @@
+//! Every difference between the systems: how files are opened, compared, set aside, renamed and made durable.
+
+pub(crate) use imp::*;
+
+#[cfg(unix)]
+mod imp {
+    use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, futimens};
+    use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::path::Path;
+
+    const PRIVATE: u32 = 0o600;
+
+    /// Opens for reading. No link is followed and nothing can block, whatever lies there by now.
+    pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags(guards()).open(path)
+    }
+
+    /// Opens an existing file for writing from its beginning; its blocks stay.
+    pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).custom_flags(guards()).open(path)
+    }
+
+    /// Creates a file of mode 0600, which nobody else has opened before; fails where anything exists.
+    pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).custom_flags(guards()).open(path)?;
+        // The umask can take bits away, an inherited ACL can add some.
+        file.set_permissions(Permissions::from_mode(PRIVATE))?;
+        Ok(file)
+    }
+
+    /// Opens the lock file for reading and writing (a lock over NFS needs both), or creates it with mode 0600.
+    pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(PRIVATE)
+                .custom_flags(guards())
+                .open(path)
+        };
+        let file = open().or_else(|error| {
+            // A process with umask 0777 that was killed right after creating it leaves a file of mode 0.
+            let ours = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && is_ours(&meta));
+            if error.kind() != io::ErrorKind::PermissionDenied || !ours {
+                return Err(error);
+            }
+            fs::set_permissions(path, Permissions::from_mode(PRIVATE))?;
+            open()
+        })?;
+        let meta = file.metadata()?;
+        if meta.is_file() && is_ours(&meta) && !is_private(&meta) {
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+        }
+        Ok(file)
+    }
+
+    fn guards() -> i32 {
+        // The standard library adds O_CLOEXEC.
+        (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32
+    }
+
+    /// Creates one directory of mode 0700.
+    pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+    }
+
+    /// Makes the names in a directory durable.
+    pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+        match File::open(path)?.sync_all() {
+            // Some file systems cannot, and need not.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Sets the times of the lock file to now, so that a cleaner that goes by age leaves it.
+    pub(crate) fn touch(file: &File) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        Ok(futimens(file, &Timestamps { last_access: now, last_modification: now })?)
+    }
+
+    /// Gives blocks to an empty file, or says that the file system cannot do so without writing them.
+    pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return Ok(rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes)
+        })?);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            let _ = (file, bytes);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    /// Whether an open file still is the one that the path names. While it is open its inode number is not used again.
+    pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+        match (file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(open), Ok(named)) => open.nlink() > 0 && open.dev() == named.dev() && open.ino() == named.ino(),
+            _ => false,
+        }
+    }
+
+    /// What a glance tells about a file: other values, other content.
+    #[derive(PartialEq, Eq)]
+    pub(crate) struct Look([i64; 7]);
+
+    impl Look {
+        pub(crate) fn of(meta: &Metadata) -> Self {
+            let (dev, ino, size) = (meta.dev() as i64, meta.ino() as i64, meta.size() as i64);
+            Self([dev, ino, size, meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()])
+        }
+    }
+
+    pub(crate) fn is_ours(meta: &Metadata) -> bool {
+        meta.uid() == rustix::process::geteuid().as_raw()
+    }
+
+    pub(crate) fn is_private(meta: &Metadata) -> bool {
+        meta.mode() & 0o7777 == PRIVATE
+    }
+
+    /// Whether others may read or write the file.
+    pub(crate) fn is_wide(meta: &Metadata) -> bool {
+        meta.mode() & 0o077 != 0
+    }
+
+    /// Whether others may replace what is in the directory.
+    pub(crate) fn is_open_to_others(dir: &Metadata) -> bool {
+        dir.mode() & 0o022 != 0 && dir.mode() & 0o1000 == 0
+    }
+
+    pub(crate) fn has_other_names(meta: &Metadata) -> bool {
+        meta.nlink() > 1
+    }
+
+    /// Whether a file is mounted by itself, so that no other can be renamed onto it.
+    pub(crate) fn is_mounted(path: &Path, file: &Metadata, dir: &Metadata) -> bool {
+        // Bind mounts of one file system share a device number, and an overlay may show two for one mount: it is only
+        // the second best answer.
+        is_mount_root(path).unwrap_or(file.dev() != dir.dev())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn is_mount_root(path: &Path) -> Option<bool> {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()).ok()?;
+        let known = found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+        known.then(|| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn is_mount_root(_: &Path) -> Option<bool> {
+        None
+    }
+
+    /// Whether the path names a link where none may be, or runs in circles.
+    pub(crate) fn is_link_error(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    }
+
+    /// Whether opening the lock file may work in a moment.
+    pub(crate) fn is_passing(_: &io::Error) -> bool {
+        false
+    }
+}
+
+#[cfg(windows)]
+mod imp {
+    use std::fs::{self, File, Metadata, OpenOptions};
+    use std::io;
+    use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+    use std::time::{Duration, Instant, SystemTime};
+
+    pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+        retried(|| File::open(path))
+    }
+
+    pub(crate) fn open_to_overwrite(path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).open(path)
+    }
+
+    /// The profile directory is private by its access list, which new files inherit.
+    pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    /// Opens the lock file so that nobody can remove or rename it meanwhile: [`is_at`] relies on it.
+    pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+        const FILE_SHARE_READ_AND_WRITE: u32 = 3;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .share_mode(FILE_SHARE_READ_AND_WRITE)
+            .open(path)
+    }
+
+    pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    pub(crate) fn sync_dir(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn touch(file: &File) -> io::Result<()> {
+        file.set_modified(SystemTime::now())
+    }
+
+    /// A longer file has its clusters here, it is not sparse.
+    pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+        file.set_len(bytes)
+    }
+
+    pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+        retried(|| fs::rename(from, to))
+    }
+
+    /// Scanners and indexers hold files open for moments: access denied, sharing violation, lock violation.
+    fn retried<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match attempt() {
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(5 | 32 | 33))
+                        && start.elapsed() < Duration::from_millis(2500) =>
+                {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) fn is_at(_: &File, path: &Path) -> bool {
+        path.exists()
+    }
+
+    #[derive(PartialEq, Eq)]
+    pub(crate) struct Look([u64; 3]);
+
+    impl Look {
+        pub(crate) fn of(meta: &Metadata) -> Self {
+            Self([meta.creation_time(), meta.last_write_time(), meta.file_size()])
+        }
+    }
+
+    pub(crate) fn is_ours(_: &Metadata) -> bool {
+        true
+    }
+
+    pub(crate) fn is_private(_: &Metadata) -> bool {
+        true
+    }
+
+    pub(crate) fn is_wide(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn is_open_to_others(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn has_other_names(_: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn is_mounted(_: &Path, _: &Metadata, _: &Metadata) -> bool {
+        false
+    }
+
+    pub(crate) fn is_link_error(_: &io::Error) -> bool {
+        false
+    }
+
+    pub(crate) fn is_passing(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(32)
+    }
+}

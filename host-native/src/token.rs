@@ -1,0 +1,180 @@
+//! The access token as a program holds it.
+
+use crate::worker::Ask;
+use arc_swap::{ArcSwap, Guard};
+use kraube_core::credential::{Baseline, Failure, Ready};
+use kraube_core::policy::Policy;
+use kraube_core::record::LoginId;
+use kraube_core::secret::{Fingerprint, Secret};
+use kraube_core::time::{Now, Timestamp};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// A living access token. `Debug` does not show it, and there is no `Display`: [`expose`](Token::expose) it where it
+/// belongs.
+pub struct Token {
+    live: Guard<Arc<Live>>,
+}
+
+impl Token {
+    pub(crate) fn new(live: Arc<Live>) -> Self {
+        Self { live: Guard::from_inner(live) }
+    }
+
+    pub(crate) fn from_guard(live: Guard<Arc<Live>>) -> Self {
+        Self { live }
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The token itself.
+    pub fn expose(&self) -> &str {
+        self.live.access_token.expose()
+    }
+
+    /// The value of the `Authorization` header (RFC 6750 section 2.1).
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", self.expose())
+    }
+
+    /// When it expires.
+    pub fn expires_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.live.expires_at.0)
+    }
+
+    /// Identifies the login that it belongs to; `None` where another program wrote the credentials.
+    pub fn login(&self) -> Option<&str> {
+        self.live.login.as_ref().map(|login| login.0.as_str())
+    }
+
+    /// The granted scope, where the server named it.
+    pub fn scope(&self) -> Option<&str> {
+        self.live.scope.as_deref()
+    }
+
+    /// Why it was not refreshed although that was due. It lives, but nothing better is to be had at the moment.
+    pub fn stale(&self) -> Option<&Failure> {
+        self.live.stale.as_ref()
+    }
+
+    /// Whether it lives for less than the asked [`min_valid`](TokenSource::min_valid).
+    pub fn is_short(&self) -> bool {
+        self.live.short
+    }
+
+    /// Whether it answers what a caller asks.
+    pub(crate) fn serves(&self, ask: &Ask, policy: &Policy, now: Now) -> bool {
+        let Live { expires_at, obtained_at, .. } = self.live();
+        policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall) && self.suits(ask)
+    }
+
+    /// Whether it is of the login that a caller stays with, and not the one that was rejected.
+    pub(crate) fn suits(&self, ask: &Ask) -> bool {
+        let mine = match &ask.baseline {
+            Baseline::FirstRead => true,
+            Baseline::Login(pinned) => *pinned == self.live.login,
+        };
+        mine && Some(self.live.access_token.fingerprint()) != ask.rejected
+    }
+}
+
+impl Clone for Token {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.live))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("expires_at", &self.live.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// The token that callers find without a run, and the one that a resource has rejected, which does not come back.
+pub(crate) struct Memory {
+    live: ArcSwap<Live>,
+    rejected: Mutex<Option<Fingerprint>>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self { live: ArcSwap::from_pointee(Live::none()), rejected: Mutex::new(None) }
+    }
+
+    pub(crate) fn load(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    pub(crate) fn load_full(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    pub(crate) fn rejected(&self) -> Option<Fingerprint> {
+        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a token out. One that is not the newest any more is passed over.
+    pub(crate) fn reject(&self, token: &Secret) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.load();
+        if live.is_none() || live.access_token.same(token.expose()) {
+            *rejected = Some(token.fingerprint());
+            self.live.store(Arc::new(Live::none()));
+        }
+    }
+
+    /// What a run has brought, unless it was rejected while the run was under way.
+    pub(crate) fn keep(&self, live: &Arc<Live>) {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if *rejected != Some(live.access_token.fingerprint()) {
+            self.live.store(Arc::clone(live));
+        }
+    }
+}
+
+/// One token with all that is known of it.
+pub(crate) struct Live {
+    pub(crate) access_token: Secret,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) obtained_at: Option<Timestamp>,
+    pub(crate) login: Option<LoginId>,
+    pub(crate) scope: Option<String>,
+    pub(crate) short: bool,
+    pub(crate) stale: Option<Failure>,
+}
+
+impl Live {
+    /// Nothing, which is never fresh.
+    pub(crate) fn none() -> Self {
+        Self {
+            access_token: Secret::new(""),
+            expires_at: Timestamp(0),
+            obtained_at: None,
+            login: None,
+            scope: None,
+            short: true,
+            stale: None,
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.access_token.is_empty()
+    }
+}
+
+impl From<Ready> for Live {
+    fn from(ready: Ready) -> Self {
+        Self {
+            access_token: ready.access_token,
+            expires_at: ready.expires_at,
+            obtained_at: ready.obtained_at,
+            login: ready.login,
+            scope: ready.scope,
+            short: ready.short,
+            stale: ready.stale,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Metadata, revocation, the resource, cross-origin access, and the life of the server itself.
+
+use crate::client::{form, get, is_live, raw_refresh, read_all, refresh, send, server, wait};
+use kraube_testserver::{Config, Event, Fault, FaultKind, Server};
+use serde_json::json;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+#[test]
+fn metadata_names_the_endpoints() {
+    let server = server(Config::default());
+    let answer = get(&format!("{}/.well-known/oauth-authorization-server", server.issuer()));
+    let document = answer.json();
+    assert_eq!(document["issuer"], server.issuer());
+    assert_eq!(document["authorization_endpoint"], server.authorize_url());
+    assert_eq!(document["token_endpoint"], server.token_url());
+    assert_eq!(document["revocation_endpoint"], server.revoke_url());
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+}
+
+#[test]
+fn members_of_answers_can_be_set_and_removed() {
+    let server = server(Config {
+        metadata_members: vec![("code_challenge_methods_supported".into(), None)],
+        token_members: vec![("expires_in".into(), Some(json!(null))), ("refresh_token".into(), None)],
+        ..Config::default()
+    });
+    let metadata = get(&format!("{}/.well-known/oauth-authorization-server", server.issuer())).json();
+    assert!(metadata.get("code_challenge_methods_supported").is_none());
+    let answer = refresh(&server, &server.issue_login().refresh_token).json();
+    assert_eq!((answer.get("expires_in"), answer.get("refresh_token")), (Some(&json!(null)), None));
+}
+
+#[test]
+fn revoking_a_refresh_token_ends_the_login() {
+    let server = server(Config::default());
+    let login = server.issue_login();
+    let revoke = |token: &str| form(&server.revoke_url(), &[("client_id", "client"), ("token", token)]);
+    assert_eq!(revoke(&login.refresh_token).status, 200);
+    assert!(!is_live(&server, &login.access_token));
+    assert_eq!(refresh(&server, &login.refresh_token).error(), (400, "invalid_grant".into()));
+    assert_eq!(revoke("never issued").status, 200);
+    assert_eq!((server.counters().revocations, server.counters().families_revoked), (2, 1));
+    assert_eq!(form(&server.revoke_url(), &[("client_id", "client")]).error(), (400, "invalid_request".into()));
+    assert_eq!(form(&server.revoke_url(), &[("token", "x")]).error(), (401, "invalid_client".into()));
+}
+
+#[test]
+fn revoking_an_access_token_leaves_the_login() {
+    let server = server(Config::default());
+    let login = server.issue_login();
+    form(&server.revoke_url(), &[("client_id", "client"), ("token", &login.access_token)]);
+    assert!(!is_live(&server, &login.access_token) && server.family_alive(&login.refresh_token));
+}
+
+#[test]
+fn a_revocation_endpoint_that_is_unavailable_revokes_nothing() {
+    let server = server(Config { revocation_status: 503, ..Config::default() });
+    let login = server.issue_login();
+    let answer = form(&server.revoke_url(), &[("client_id", "client"), ("token", &login.refresh_token)]);
+    assert_eq!(answer.status, 503);
+    assert!(server.family_alive(&login.refresh_token));
+    assert_eq!(server.counters().revocations, 0);
+}
+
+#[test]
+fn the_resource_wants_a_live_access_token() {
+    let server = server(Config::default());
+    let login = server.issue_login();
+    let url = server.resource_url();
+    let with = |value: &str| send("GET", &url, &[("authorization", value)], "");
+    assert_eq!(with(&format!("bearer {}", login.access_token)).status, 200);
+    assert_eq!(get(&url).header("www-authenticate"), "Bearer realm=\"kraube\"");
+    let refused = with("Bearer kr_at_unknown");
+    assert_eq!(refused.status, 401);
+    assert!(refused.header("www-authenticate").contains("error=\"invalid_token\""));
+    assert_eq!(with(&format!("Bearer {}", login.refresh_token)).status, 401);
+    assert_eq!(get(&format!("{url}?access_token={}", login.access_token)).status, 401);
+    server.expire_access_tokens();
+    assert_eq!(with(&format!("Bearer {}", login.access_token)).status, 401);
+    assert!(server.family_alive(&login.refresh_token));
+    assert!(is_live(&server, &refresh(&server, &login.refresh_token).member("access_token")));
+    server.set_config(|config| config.access_life = Duration::ZERO);
+    assert!(!is_live(&server, &refresh(&server, &server.issue_login().refresh_token).member("access_token")));
+    let counters = get(&format!("{}/counters", server.issuer())).json();
+    assert_eq!((&counters["resource_ok"], &counters["resource_401"]), (&json!(2), &json!(6)));
+    assert_eq!(counters, serde_json::to_value(server.counters()).unwrap());
+}
+
+#[test]
+fn pages_of_any_origin_may_use_the_endpoints() {
+    let server = server(Config::default());
+    let metadata = format!("{}/.well-known/oauth-authorization-server", server.issuer());
+    for url in [server.token_url(), server.revoke_url(), server.resource_url(), metadata] {
+        let asks = [
+            ("origin", "https://app.example"),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,content-type"),
+        ];
+        let preflight = send("OPTIONS", &url, &asks, "");
+        assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, "*"), "{url}");
+        assert!(preflight.header("access-control-allow-methods").contains("POST"));
+        assert!(preflight.header("access-control-allow-headers").contains("authorization, content-type"));
+    }
+    let refused = form(&server.token_url(), &[]);
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, "*"));
+    assert_eq!(get(&server.authorize_url()).header("access-control-allow-origin"), "");
+}
+
+#[test]
+fn tokens_can_be_large() {
+    let server = server(Config { token_size: 65536, ..Config::default() });
+    let login = server.issue_login();
+    assert_eq!((login.refresh_token.len(), login.access_token.len()), (65536, 65536));
+    let next = refresh(&server, &login.refresh_token);
+    assert_eq!(next.member("refresh_token").len(), 65536);
+    assert!(is_live(&server, &next.member("access_token")));
+}
+
+#[test]
+fn dropping_the_server_ends_its_connections_and_its_thread() {
+    let server = server(Config::default());
+    let events = server.events();
+    server.inject(Fault::before(FaultKind::Hang));
+    let mut hanging = raw_refresh(&server, &server.issue_login().refresh_token);
+    wait(&events, |event| *event == Event::FaultInjected);
+    drop(server);
+    assert!(read_all(&mut hanging).unwrap_or_default().is_empty());
+    assert!(events.recv().is_err(), "nothing of the server is left that could send");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    assert!(Server::spawn(Config { port, ..Config::default() }).is_err());
+}

@@ -1,0 +1,90 @@
+//! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
+
+mod tools;
+mod wasm;
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test      every suite; installs what it needs through the package managers of the machine
+  model     the exhaustive check of the machines, in full
+  bench     the measurements, as a table with ratios from the same run
+  wasm      the core, built for wasm, imports nothing
+  package   `cargo package` for every crate that is published
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match command {
+        "test" => test(rest),
+        "model" => model(rest),
+        "bench" => bench(rest),
+        "wasm" => wasm::check(),
+        "package" => package(&[]),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no command `{other}`\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every suite. The runner's own summary lines come last.
+fn test(rest: &[String]) -> Result<(), String> {
+    tools::for_tests()?;
+    timed("the core imports nothing", wasm::check)?;
+    timed("the crates can be packaged", || package(&["--no-verify", "--allow-dirty"]))?;
+    let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
+    arguments.extend(rest.iter().map(String::as_str));
+    timed("tests", || run("cargo", &arguments))
+}
+
+fn model(rest: &[String]) -> Result<(), String> {
+    binary("model", rest)
+}
+
+fn bench(rest: &[String]) -> Result<(), String> {
+    run("cargo", &["build", "--release", "--package", "kraube-cli"])?;
+    binary("bench", rest)
+}
+
+/// Without arguments, each crate is also unpacked and built, as its users would.
+fn package(arguments: &[&str]) -> Result<(), String> {
+    run("cargo", &[&["package", "--quiet", "--workspace"], arguments].concat())
+}
+
+fn binary(name: &str, rest: &[String]) -> Result<(), String> {
+    let mut arguments = vec!["run", "--release", "--package", "kraube-tests", "--bin", name, "--"];
+    arguments.extend(rest.iter().map(String::as_str));
+    run("cargo", &arguments)
+}
+
+fn timed(what: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    println!("== {what}");
+    let start = Instant::now();
+    work()?;
+    println!("== {what}: passed in {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// Runs a program with our terminal; its failure is ours.
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let line = format!("{program} {}", arguments.join(" "));
+    let status = Command::new(program).args(arguments).status().map_err(|error| format!("`{line}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
+}

@@ -1,0 +1,61 @@
+//! The programs that the suites need and cargo does not bring: found, or installed with the machine's package manager, or
+//! named with the command that installs them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program, the Debian package that brings it, and what needs it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    needed_by: &'static str,
+}
+
+const FOR_TESTS: &[Tool] = &[
+    Tool { program: "flock", package: "util-linux", needed_by: "the lock shared with other programs" },
+    Tool { program: "setpriv", package: "util-linux", needed_by: "the files of other users" },
+    Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
+];
+
+/// Sees to everything that `cargo xtask test` needs.
+pub(crate) fn for_tests() -> Result<(), String> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    FOR_TESTS.iter().try_for_each(|tool| {
+        if on_path(tool.program).is_some() {
+            return Ok(());
+        }
+        install(&[tool.package])
+            .map_err(|error| format!("{} needs `{}` (package {}): {error}", tool.needed_by, tool.program, tool.package))
+    })
+}
+
+/// Installs Debian packages, where this is a Debian and we may; otherwise says what to type.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    let line = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
+    if on_path("apt-get").is_none() {
+        return Err(format!(
+            "this machine has no apt-get; install what these Debian packages hold: {}",
+            packages.join(" ")
+        ));
+    }
+    let apt = |arguments: &[&str]| {
+        Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()).status()
+    };
+    let installed = || {
+        let arguments = [&["install", "-y", "--no-install-recommends"], packages].concat();
+        apt(&arguments).is_ok_and(|status| status.success())
+    };
+    println!("   installing {}", packages.join(" "));
+    if installed() || (apt(&["update"]).is_ok_and(|status| status.success()) && installed()) {
+        return Ok(());
+    }
+    Err(format!("run this as root, then try again: {line}"))
+}
+
+/// Where a program is.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| Path::is_file(file))
+}
