@@ -76,6 +76,6 @@ enum Signal {
 }
 
 /// Sends `wrap(())` at Ctrl-C and the other requests to end.
-fn on_interrupt(mut act: impl FnMut() + Send + 'static) -> Result<(), String> {
-    ctrlc::set_handler(move || act()).map_err(|error| format!("signals cannot be handled: {error}"))
+fn on_interrupt(act: impl FnMut() + Send + 'static) -> Result<(), String> {
+    ctrlc::set_handler(act).map_err(|error| format!("signals cannot be handled: {error}"))
 }

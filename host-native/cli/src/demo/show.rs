@@ -252,16 +252,15 @@ impl Show {
 
     /// Logs in again where the stored login is over.
     fn recover(&mut self) -> Result<(), String> {
-        match kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?.state {
-            State::Refused(Refusal::RotationLost) => {
+        let status = kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?;
+        let State::Refused(refusal) = status.state else { return Ok(()) };
+        match refusal {
+            Refusal::RotationLost => {
                 self.tally.losses += 1;
                 self.view.say(Kind::Lost, "reported: rotation_lost; logging in again".to_owned());
                 self.log_in()
             }
-            State::Refused(Refusal::Revoked) => {
-                Err("the login was revoked, without a kill that explains it".to_owned())
-            }
-            _ => Ok(()),
+            Refusal::Revoked => Err("the login was revoked, without a kill that explains it".to_owned()),
         }
     }
 
