@@ -37,7 +37,6 @@ enum Command {
     Exec(exec::Args),
     Status(status::Args),
     Logout(logout::Args),
-    /// Show the promise on real processes and an embedded server, with no account
     Demo(demo::DemoArgs),
     Completions(completions::Args),
     Man(man::Args),
