@@ -271,7 +271,7 @@ impl Watch<Obtain> for Callers<'_> {
         for job in self.jobs.try_iter() {
             match job {
                 Job::Obtain(ask) if token.suits(&ask) => (ask.reply)(Ok(token.clone())),
-                job => self.late.push(job),
+                job @ (Job::Obtain(_) | Job::KeepFresh) => self.late.push(job),
             }
         }
     }
