@@ -7,7 +7,7 @@ mod install;
 mod obtain;
 mod outcome;
 
-pub use forget::{Forget, Forgotten};
+pub use forget::{Forget, Forgotten, Revoked};
 pub use install::{Install, InstallError, Installed, NewLogin};
 pub use obtain::{Baseline, Obtain, Wanted};
 pub use outcome::{Cause, Failure, LoginReason, Outcome, Ready, Settle, Unsaved, Via};

@@ -1,0 +1,65 @@
+//! The command line, and which file runs what.
+
+mod completions;
+mod exec;
+mod logout;
+mod man;
+mod status;
+mod token;
+
+use crate::exit::{TABLE, end};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Keep one OAuth login alive for every process on this machine
+///
+/// Log in once; from then on any number of processes ask for an access token and get a living one. A refresh token
+/// that may be used only once is redeemed by one process at a time, and new tokens that were received are never lost.
+#[derive(Debug, Parser)]
+#[command(name = "kraube", version, arg_required_else_help = true, after_help = after_help(), max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The file with the credentials
+    #[arg(long, global = true, value_name = "PATH")]
+    credentials: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Token(token::Args),
+    Exec(exec::Args),
+    Status(status::Args),
+    Logout(logout::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
+    let credentials = credentials.as_deref();
+    end(match command {
+        Command::Token(args) => token::run(args, credentials),
+        Command::Exec(args) => exec::run(args, credentials),
+        Command::Status(args) => status::run(args, credentials),
+        Command::Logout(args) => logout::run(args, credentials),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+    })
+}
+
+fn after_help() -> String {
+    format!(
+        "\
+{TABLE}
+
+Environment:
+  KRAUBE_CREDENTIALS_PATH  the file with the credentials, unless --credentials names it;
+                           by default $XDG_CONFIG_HOME/kraube/credentials.json or ~/.config/kraube/credentials.json
+  KRAUBE_CLIENT_ID         the client id of your application at the provider
+  KRAUBE_LOG               what to tell on standard error: off, error, warn, info, debug, trace
+  SSL_CERT_FILE            certificates to trust beside those of the system
+  HTTPS_PROXY, NO_PROXY    proxies
+  NO_COLOR                 no color on standard error"
+    )
+}

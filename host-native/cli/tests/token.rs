@@ -1,0 +1,275 @@
+//! `kraube token`: what is printed, what is said, and with which code, in each outcome.
+
+mod support;
+
+use kraube_testserver::{Config, Event, Fault, FaultKind};
+use std::process::Stdio;
+use std::time::Duration;
+use support::{MINUTE, World, ahead, start};
+
+#[test]
+fn a_living_token_is_printed_and_nothing_else() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let run = world.run(&["token"]);
+    run.prints(&format!("{}\n", login.access_token));
+    assert_eq!(run.stderr, "");
+    assert_eq!(world.server.counters().token_requests, 0);
+}
+
+#[test]
+fn formats() {
+    let mut world = World::new();
+    let token = world.log_in(50 * MINUTE).access_token;
+    let expires_at = world.stored("expiresAt");
+    world.run(&["token", "--format", "raw"]).prints(&format!("{token}\n"));
+    world.run(&["token", "--format", "header"]).prints(&format!("Authorization: Bearer {token}\n"));
+    world.run(&["token", "--format", "env"]).prints(&format!("KRAUBE_ACCESS_TOKEN={token}\n"));
+    let json = world.run(&["token", "--format", "json"]);
+    let read: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let wanted = serde_json::json!({
+        "accessToken": token, "expiresAt": expires_at, "tokenType": "Bearer", "scope": "read write"
+    });
+    assert_eq!((json.code, read), (0, wanted));
+}
+
+#[test]
+fn a_token_of_any_characters_is_one_word_for_a_shell() {
+    let world = World::new();
+    let token = "a'b$(touch gone) `x` \"\\ \n;";
+    let record = serde_json::json!({ "accessToken": token, "expiresAt": ahead(50 * MINUTE).0 });
+    std::fs::create_dir_all(world.path().parent().expect("a directory")).expect("it is made");
+    std::fs::write(world.path(), record.to_string()).expect("it is written");
+    let env = world.run(&["token", "--format", "env"]);
+    assert_eq!(env.code, 0, "{env:?}");
+    #[cfg(unix)]
+    {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("{}printf %s \"$KRAUBE_ACCESS_TOKEN\"", env.stdout)).current_dir(world.home());
+        let output = shell.output().expect("a shell");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), token);
+        assert!(!world.home().join("gone").exists());
+    }
+}
+
+#[test]
+fn an_expired_token_is_refreshed_once_and_stored() {
+    let mut world = World::new();
+    let login = world.log_in(-MINUTE);
+    let run = world.run(&["token"]);
+    let stored = world.stored("accessToken");
+    run.prints(&format!("{}\n", stored.as_str().expect("a token")));
+    assert_ne!(stored, login.access_token.as_str());
+    assert_eq!(world.server.counters().token_requests, 1);
+    world.run(&["token"]).prints(&run.stdout);
+    assert_eq!(world.server.counters().token_requests, 1);
+}
+
+#[test]
+fn the_path_on_the_command_line_wins() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    std::fs::rename(world.path(), world.home().join("other.json")).expect("it is moved");
+    let mut command = world.command(&["--credentials", "other.json", "token"]);
+    command.env("KRAUBE_CREDENTIALS_PATH", "missing.json");
+    world.run_with(command, "").prints(&format!("{}\n", login.access_token));
+    let mut command = world.command(&["token"]);
+    command.env("KRAUBE_CREDENTIALS_PATH", "other.json");
+    world.run_with(command, "").prints(&format!("{}\n", login.access_token));
+    world.run(&["token", "--credentials", ""]).fails(2, &["the path of the credentials is empty"]);
+}
+
+#[test]
+fn a_short_token_is_printed_with_a_hint() {
+    let mut world = World::with(Config { access_life: Duration::from_secs(600), ..Config::default() });
+    let old = world.log_in(-MINUTE);
+    let run = world.run(&["token", "--min-valid", "1h"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(!run.stdout.contains(&old.access_token));
+    run.says(&["hint: the token lives for ", " and not for 1h: the server issues no longer ones"]);
+}
+
+#[test]
+fn min_valid_refreshes_earlier() {
+    let mut world = World::new();
+    world.log_in(10 * MINUTE);
+    let run = world.run(&["token", "--min-valid", "1200"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(world.server.counters().rotations, 1);
+}
+
+#[test]
+fn a_throttled_refresh_leaves_the_living_token_and_says_so() {
+    let mut world = World::new();
+    let login = world.log_in(MINUTE / 2);
+    world.server.inject(Fault::before(FaultKind::retry_after(429, "30")));
+    let run = world.run(&["token"]);
+    run.prints(&format!("{}\n", login.access_token));
+    run.says(&[
+        "hint: the token was not refreshed and lives for ",
+        "the server asked for a pause",
+        "hint: try again later",
+    ]);
+}
+
+#[test]
+fn a_throttled_refresh_of_an_expired_token_is_unavailable() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    world.server.inject(Fault::before(FaultKind::retry_after(429, "30")));
+    let hints = "\n\nhint: try again later\nhint: the next attempt is made in ";
+    world.run(&["token"]).fails(7, &["error: the server asked for a pause (429)", hints]);
+    // The pause is shared: the next process does not ask at all.
+    world.run(&["token"]).fails(7, &["error: an earlier refresh failed"]);
+    assert_eq!(world.server.counters().token_requests, 1);
+}
+
+#[test]
+fn an_unreachable_server_is_unavailable() {
+    let mut world = World::new();
+    let login = world.log_in(-MINUTE);
+    // A port that nothing listens on.
+    let record = std::fs::read_to_string(world.path()).expect("stored");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    let record = record.replace(&world.server.issuer(), &format!("http://{closed}"));
+    std::fs::write(world.path(), record).expect("written");
+    world.run(&["token"]).fails(7, &["the server could not be reached", "hint: check the network"]);
+    assert_eq!(world.stored("refreshToken"), login.refresh_token.as_str());
+}
+
+#[test]
+fn no_login_is_logged_out() {
+    let world = World::new();
+    world.run(&["token"]).fails(4, &["error: not logged in\n\nhint: log in again with `kraube login`\n"]);
+    assert!(!world.path().exists());
+}
+
+#[test]
+fn an_expired_login_without_a_refresh_token_has_ended() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    std::fs::write(world.path(), format!(r#"{{"accessToken":"a","expiresAt":{}}}"#, ahead(-MINUTE).0))
+        .expect("written");
+    world.run(&["token"]).fails(4, &["there is no refresh token"]);
+}
+
+#[test]
+fn a_corrupt_file_is_not_touched() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    std::fs::write(world.path(), "{\"refreshToken\":\"canary").expect("written");
+    let run = world.run(&["token"]);
+    run.fails(7, &["hint: restore the credentials from a copy"]);
+    assert!(!run.stderr.contains("canary"));
+    assert_eq!(std::fs::read_to_string(world.path()).expect("still there"), "{\"refreshToken\":\"canary");
+}
+
+#[test]
+fn a_refused_login_is_refused() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    world.server.revoke_all();
+    world.run(&["token"]).fails(5, &["the server refused the refresh token", "hint: log in again with `kraube login`"]);
+    world.run(&["token"]).fails(5, &[]);
+    assert_eq!(world.server.counters().token_requests, 1);
+}
+
+#[test]
+fn a_lost_answer_is_in_doubt_and_then_told_for_what_it_is() {
+    let mut world = World::new();
+    let login = world.log_in(-MINUTE);
+    // The first takes effect, the others are not even looked at.
+    world.server.inject(Fault::after(FaultKind::Reset));
+    world.server.inject(Fault::before(FaultKind::Reset).times(9));
+    world.run(&["token"]).fails(6, &["the outcome of a refresh is unknown", "nothing was deleted"]);
+    assert_eq!(world.stored("refreshToken"), login.refresh_token.as_str());
+    assert_eq!(world.run(&["status"]).code, 6);
+}
+
+#[test]
+fn a_lost_rotation_is_reported_as_such() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    world.server.inject(Fault::after(FaultKind::Reset));
+    let run = world.run(&["token"]);
+    run.fails(5, &["after a refresh whose answer never arrived"]);
+}
+
+#[test]
+fn a_rejected_token_is_replaced() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let run = world.run_with(world.command(&["token", "--rejected"]), &format!("  {}\r\n", login.access_token));
+    run.prints(&format!("{}\n", world.stored("accessToken").as_str().expect("a token")));
+    assert_ne!(world.stored("accessToken"), login.access_token.as_str());
+    assert_eq!(world.server.counters().rotations, 1);
+    // A second process with the same complaint adopts what the first has stored.
+    world.run_with(world.command(&["token", "--rejected"]), &login.access_token).prints(&run.stdout);
+    assert_eq!(world.server.counters().rotations, 1);
+}
+
+#[test]
+fn rejected_without_a_token_is_a_usage_error() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let run = world.run_with(world.command(&["token", "--rejected"]), " \n");
+    run.fails(2, &["there is no token on standard input", "\n\nhint: "]);
+}
+
+#[test]
+fn a_new_login_in_mid_run_is_reported_and_not_adopted() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let old = std::fs::read_to_string(world.path()).expect("stored");
+    world.log_in(50 * MINUTE);
+    let new = std::fs::read_to_string(world.path()).expect("stored");
+    std::fs::write(world.path(), old).expect("written");
+    world.server.set_config(|config| config.latency = Duration::from_secs(1));
+    let events = world.server.events();
+    let child = start(world.command(&["token"]), "");
+    let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
+    assert!(matches!(sent, Event::TokenRequest { .. }), "{sent:?}");
+    // A program that logs in without the lock.
+    std::fs::write(world.path(), &new).expect("written");
+    world.finish(child).fails(8, &["somebody logged in anew", "hint: ask again to use the new login"]);
+    assert_eq!(std::fs::read_to_string(world.path()).expect("stored"), new);
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let mut command = world.command(&["token"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().and_then(std::process::Child::wait_with_output).expect("it runs");
+    assert_eq!((output.status.code(), output.stderr), (Some(1), Vec::new()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_standard_output_is_an_error() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let mut command = world.command(&["token"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the full device");
+    let output = command.stdout(full).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("error: standard output cannot be written\n  caused by: "), "{said}");
+}
+
+#[test]
+fn the_log_is_on_standard_error_and_holds_no_secret() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let mut command = world.command(&["token"]);
+    command.env("KRAUBE_LOG", "trace");
+    let run = world.run_with(command, "");
+    assert_eq!(run.code, 0);
+    assert!(!run.stderr.contains(run.stdout.trim()));
+    let mut command = world.command(&["token"]);
+    command.env("KRAUBE_LOG", "loud");
+    world.run_with(command, "").says(&["warning: KRAUBE_LOG is none of off, error, warn"]);
+}
