@@ -194,6 +194,29 @@ pub enum StoreErrorKind {
     Io,
 }
 
+impl StoreErrorKind {
+    /// The stable name, the same on every host.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Denied => "store_denied",
+            Self::NotOurs => "store_not_ours",
+            Self::Full => "store_full",
+            Self::ReadOnly => "store_read_only",
+            Self::Irreplaceable => "store_irreplaceable",
+            Self::TooLarge => "store_too_large",
+            Self::Io => "store_io",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl core::error::Error for StoreError {}
+
 /// A conditional write or delete did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WriteError {

@@ -19,7 +19,7 @@ pub(crate) struct Io {
 pub(crate) trait Watch<M> {
     /// Sees the machine before each of its actions.
     fn before(&mut self, machine: &M, now: Now);
-    /// When [`fire`](Watch::fire) wants to be called during a long action.
+    /// When [`fire`](Watch::fire) wants to be called during a long action; asked again after each call.
     fn due(&self) -> Option<Instant>;
     /// It is due.
     fn fire(&mut self);
@@ -79,7 +79,10 @@ impl Io {
                     return Input::Replied(Err(SendError { kind: SendErrorKind::LockLost, detail }));
                 }
                 let due = watch.due();
-                let mut fire = || watch.fire();
+                let mut fire = || {
+                    watch.fire();
+                    watch.due()
+                };
                 let meanwhile = due.map(|at| Meanwhile { at, act: &mut fire });
                 Input::Replied(self.http.send(request, meanwhile))
             }
@@ -87,7 +90,7 @@ impl Io {
             Action::Delete { replaces } => Input::Deleted(self.store.delete(replaces)),
             Action::Wait { time } => {
                 let end = Instant::now() + duration(time);
-                if let Some(due) = watch.due().filter(|due| *due < end) {
+                while let Some(due) = watch.due().filter(|due| *due < end) {
                     std::thread::sleep(due.saturating_duration_since(Instant::now()));
                     watch.fire();
                 }

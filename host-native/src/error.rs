@@ -30,7 +30,7 @@ impl Error {
             Self::Login(error) => error.code(),
             Self::Unsaved(_) => "unsaved",
             Self::Path(error) => error.code(),
-            Self::Store(_) => "store",
+            Self::Store(error) => error.kind.code(),
             Self::System(_) => "system",
         }
     }
@@ -60,15 +60,24 @@ impl fmt::Display for Error {
         match self {
             Self::Failed(failure) => failure.fmt(f),
             Self::Login(error) => error.fmt(f),
-            Self::Unsaved(error) => write!(f, "new tokens were received and cannot be stored: {}", error.detail),
+            Self::Unsaved(_) => f.write_str("new tokens were received and cannot be stored"),
             Self::Path(error) => error.fmt(f),
-            Self::Store(error) => write!(f, "the credentials cannot be used: {}", error.detail),
+            Self::Store(_) => f.write_str("the credentials cannot be used"),
             Self::System(detail) => f.write_str(detail),
         }
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(failure) => std::error::Error::source(failure),
+            Self::Login(error) => std::error::Error::source(error),
+            Self::Unsaved(error) | Self::Store(error) => Some(error),
+            Self::Path(_) | Self::System(_) => None,
+        }
+    }
+}
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {

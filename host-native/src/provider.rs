@@ -1,12 +1,222 @@
 //! Which authorization servers a program can log in at, and where their profiles come from.
 
-use kraube_core::provider::{Client, Provider};
+pub use kraube_core::provider::Provider;
+
+use crate::paths::{self, PathError};
+use kraube_core::http::EndpointError;
+use kraube_core::provider::Client;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// The environment variable with the client id of the user's own application.
 pub const CLIENT_ID: &str = "KRAUBE_CLIENT_ID";
+
+/// The environment variable with the issuer of the embedded server, for the providers `demo` and `demo-claude`.
+pub const DEMO_ISSUER: &str = "KRAUBE_DEMO_ISSUER";
+
+/// The name of the default provider.
+pub const DEFAULT: &str = "claude";
+
+/// The file with the user's own profiles, beside the credentials.
+pub const FILE: &str = "providers.toml";
+
+/// The profile of this name: one of [`FILE`], beside the credentials at `path` (`None`: the
+/// [default path](crate::default_credentials_path)), or else a built-in one: `claude`, `demo`, `demo-claude`.
+///
+/// Its client id is `client_id` where that is given, else its own, else the one of [`CLIENT_ID`]. Without any, the
+/// login fails at once.
+///
+/// ```toml
+/// [[provider]]
+/// name = "work"
+/// issuer = "https://id.example"
+/// authorization_endpoint = "https://id.example/authorize"
+/// token_endpoint = "https://id.example/token"
+/// client_id = "the id of an application that you registered there"
+/// scopes = ["openid", "offline_access"]
+///
+/// [client_ids]
+/// claude = "for a built-in provider"
+/// ```
+///
+/// # Errors
+/// [`ProviderError`]
+pub fn find(name: &str, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
+    let file = paths::credentials_path(path).map_err(ProviderError::Path)?.with_file_name(FILE);
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(ProviderError::File { file, detail: error.to_string() }),
+    };
+    choose(name, &file, &text, client_id, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+/// There is no such profile, or it cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProviderError {
+    /// No profile has this name.
+    Unknown {
+        /// The name.
+        name: String,
+        /// Where it could be.
+        file: PathBuf,
+    },
+    /// The file cannot be read or understood.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// [`DEMO_ISSUER`] is not set.
+    NoDemoIssuer,
+    /// [`DEMO_ISSUER`] is no URL of a server.
+    DemoIssuer(EndpointError),
+    /// The path of the credentials, beside which the file is, cannot be told.
+    Path(PathError),
+}
+
+impl ProviderError {
+    /// A stable name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown_provider",
+            Self::File { .. } => "providers_file",
+            Self::NoDemoIssuer => "no_demo_issuer",
+            Self::DemoIssuer(_) => "demo_issuer",
+            Self::Path(error) => error.code(),
+        }
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { name, file } => write!(
+                f,
+                "there is no provider {name:?}; built in are claude, demo and demo-claude, others go into {}",
+                file.display()
+            ),
+            Self::File { file, detail } => write!(f, "{} cannot be used: {detail}", file.display()),
+            Self::NoDemoIssuer => write!(f, "set {DEMO_ISSUER} to the address that `kraube demo --serve` prints"),
+            Self::DemoIssuer(error) => write!(f, "{DEMO_ISSUER} cannot be used: {error}"),
+            Self::Path(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ProviderError {}
 
 /// The default provider with the client id of [`CLIENT_ID`]: for a record that does not say where to refresh it.
 pub(crate) fn default_client() -> Option<Client> {
     let client_id = std::env::var(CLIENT_ID).ok().filter(|id| !id.is_empty())?;
     Provider { client_id: Some(client_id), ..Provider::claude() }.client().ok()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    provider: Vec<Provider>,
+    #[serde(default)]
+    client_ids: BTreeMap<String, String>,
+}
+
+fn choose(
+    name: &str,
+    file: &Path,
+    text: &str,
+    client_id: Option<String>,
+    var: impl Fn(&str) -> Option<String>,
+) -> Result<Provider, ProviderError> {
+    let invalid = |detail| ProviderError::File { file: file.to_owned(), detail };
+    let document: Document = toml::from_str(text).map_err(|error| invalid(describe(text, &error)))?;
+    let mut named = document.provider.into_iter().filter(|provider| provider.name == name);
+    let own = named.next();
+    if named.next().is_some() {
+        return Err(invalid(format!("the provider {name:?} is there twice")));
+    }
+    let issuer = || var(DEMO_ISSUER).ok_or(ProviderError::NoDemoIssuer);
+    let mut provider = match (own, name) {
+        (Some(own), _) => own,
+        (None, DEFAULT) => Provider::claude(),
+        (None, "demo") => Provider::demo(&issuer()?).map_err(ProviderError::DemoIssuer)?,
+        (None, "demo-claude") => Provider::demo_claude(&issuer()?).map_err(ProviderError::DemoIssuer)?,
+        (None, _) => return Err(ProviderError::Unknown { name: name.to_owned(), file: file.to_owned() }),
+    };
+    let in_file = document.client_ids.get(name).cloned();
+    provider.client_id = client_id.or(in_file).or(provider.client_id).or_else(|| var(CLIENT_ID));
+    Ok(provider)
+}
+
+/// On one line, with the number of the line it is about.
+fn describe(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "[[provider]]\nname = \"work\"\nclient_id = \"own\"\n\
+                       authorization_endpoint = \"https://id.example/authorize\"\n\
+                       token_endpoint = \"https://id.example/token\"\n";
+
+    fn with(name: &str, text: &str, arg: Option<&str>, vars: &[(&str, &str)]) -> Result<Provider, ProviderError> {
+        let var = |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        choose(name, Path::new("/c/providers.toml"), text, arg.map(str::to_owned), var)
+    }
+
+    fn client_id(name: &str, text: &str, arg: Option<&str>, vars: &[(&str, &str)]) -> Option<String> {
+        with(name, text, arg, vars).expect("there is one").client_id
+    }
+
+    #[test]
+    fn a_client_id_is_given_or_of_the_profile_or_of_the_environment() {
+        let env: &[_] = &[(CLIENT_ID, "env"), (DEMO_ISSUER, "http://127.0.0.1:1")];
+        assert_eq!(client_id("claude", "", None, &[]), None);
+        assert_eq!(client_id("claude", "", None, env).as_deref(), Some("env"));
+        assert_eq!(client_id("claude", "", Some("arg"), env).as_deref(), Some("arg"));
+        assert_eq!(client_id("claude", "[client_ids]\nclaude = \"file\"", None, env).as_deref(), Some("file"));
+        // An id is registered at one server: that of the default provider is of no use at another one.
+        assert_eq!(client_id("work", OWN, None, env).as_deref(), Some("own"));
+        assert_eq!(client_id("work", OWN, Some("arg"), env).as_deref(), Some("arg"));
+        assert_eq!(client_id("demo", "", None, env).as_deref(), Some("kraube-demo"));
+    }
+
+    #[test]
+    fn own_profiles_stand_beside_and_before_the_built_in_ones() {
+        let own = with("work", OWN, None, &[]).expect("it is in the file");
+        assert_eq!((own.name.as_str(), own.redirect.path.as_str()), ("work", "/callback"));
+        let replaced = OWN.replace("work", "claude");
+        let claude = with("claude", &replaced, None, &[]).expect("it is in the file");
+        assert_eq!(claude.token_endpoint.as_str(), "https://id.example/token");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        let code = |name, text: &str, vars: &[_]| with(name, text, None, vars).map_err(|error| error.code());
+        assert_eq!(code("other", OWN, &[]), Err("unknown_provider"));
+        assert_eq!(code("demo", "", &[]), Err("no_demo_issuer"));
+        assert_eq!(code("demo-claude", "", &[(DEMO_ISSUER, "http://example.org")]), Err("demo_issuer"));
+        let twice = OWN.repeat(2);
+        assert_eq!(code("work", &twice, &[]), Err("providers_file"));
+        let error = with("work", &format!("{OWN}scope = [\"a\"]\n"), None, &[]).expect_err("a member nobody knows");
+        let text = error.to_string();
+        assert!(text.starts_with("/c/providers.toml cannot be used: line ") && !text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn fault_14_an_endpoint_that_is_no_url_of_a_server_is_refused() {
+        for bad in ["javascript:alert(1)", "file:///etc/passwd", "--option", "vbscript:x", "data:text/html,x"] {
+            let text = OWN.replace("https://id.example/authorize", bad);
+            assert_eq!(with("work", &text, None, &[]).map_err(|error| error.code()), Err("providers_file"), "{bad}");
+        }
+    }
 }

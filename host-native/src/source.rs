@@ -5,14 +5,13 @@ use crate::error::Error;
 use crate::http::Http;
 use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
-use crate::token::{Live, Token};
+use crate::token::{Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker};
-use arc_swap::ArcSwap;
 use kraube_core::credential::Baseline;
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{Credentials, LoginId};
-use kraube_core::secret::{Fingerprint, Secret};
+use kraube_core::secret::Secret;
 use kraube_core::time::Millis;
 use std::fmt;
 use std::path::Path;
@@ -44,8 +43,7 @@ pub struct Options {
 }
 
 struct Shared {
-    memory: Arc<ArcSwap<Live>>,
-    rejected: Mutex<Option<Fingerprint>>,
+    memory: Arc<Memory>,
     policy: Policy,
     thread: Mutex<Thread>,
 }
@@ -70,7 +68,7 @@ impl TokenSource {
 
     /// A store of the program's own. The promise is as good as the store's lock and write.
     pub fn from_store(store: impl Store, options: Options) -> Self {
-        let memory = Arc::new(ArcSwap::from_pointee(Live::none()));
+        let memory = Arc::new(Memory::new());
         let worker = Worker {
             io: Io { store: Arc::new(store), http: Http::default() },
             memory: Arc::clone(&memory),
@@ -79,7 +77,7 @@ impl TokenSource {
             keep_fresh: None,
         };
         let thread = Mutex::new(Thread::Idle(Box::new(worker)));
-        let shared = Shared { memory, rejected: Mutex::new(None), policy: options.policy, thread };
+        let shared = Shared { memory, policy: options.policy, thread };
         Self { shared: Arc::new(shared), min_valid: Millis::ZERO, pin: None }
     }
 
@@ -133,7 +131,7 @@ impl TokenSource {
         }
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.await.unwrap_or_else(|_| Err(thread_gone()))
+        answered.await.unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
     }
 
     /// The same, for programs without a runtime; it may be called within one too, but blocks its thread.
@@ -146,7 +144,7 @@ impl TokenSource {
         }
         let (answer, answered) = mpsc::sync_channel(1);
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.recv().unwrap_or_else(|_| Err(thread_gone()))
+        answered.recv().unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
@@ -157,11 +155,7 @@ impl TokenSource {
 
     /// The same for a token that came from elsewhere, another process of the same login say.
     pub fn reject_secret(&self, token: &Secret) {
-        let memory = self.shared.memory.load();
-        if memory.is_none() || memory.access_token.same(token.expose()) {
-            *self.shared.rejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.fingerprint());
-            self.shared.memory.store(Arc::new(Live::none()));
-        }
+        self.shared.memory.reject(token);
     }
 
     /// Refreshes ahead of expiry in the background, a few seconds earlier or later in each process, for as long as a
@@ -182,11 +176,11 @@ impl TokenSource {
         let now = timestamp(SystemTime::now());
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
         let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
-        (fresh && mine).then(|| Token::from_guard(live))
+        (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
     }
 
     fn ask(&self, reply: Reply) -> Result<(), Error> {
-        let rejected = *self.shared.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let rejected = self.shared.memory.rejected();
         let ask = |login: Option<Option<LoginId>>, pinned, reply| {
             let baseline = login.map_or(Baseline::FirstRead, Baseline::Login);
             Job::Obtain(Ask { min_valid: self.min_valid, rejected, baseline, pinned, reply })
@@ -225,7 +219,10 @@ impl Drop for Shared {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Thread::Running { jobs, handle } = std::mem::replace(thread, Thread::Gone) {
             drop(jobs);
-            let _ = handle.join();
+            // The waker of a future that held the last clone may drop it, on the very thread that answers.
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
         }
     }
 }

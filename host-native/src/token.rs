@@ -1,29 +1,36 @@
 //! The access token as a program holds it.
 
+use crate::drive::timestamp;
 use crate::worker::Ask;
-use arc_swap::Guard;
+use arc_swap::{ArcSwap, Guard};
 use kraube_core::credential::{Baseline, Failure, Ready};
 use kraube_core::policy::Policy;
 use kraube_core::record::LoginId;
-use kraube_core::secret::Secret;
-use kraube_core::time::{Now, Timestamp};
+use kraube_core::secret::{Fingerprint, Secret};
+use kraube_core::time::{Millis, Now, Timestamp};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A living access token. `Debug` does not show it, and there is no `Display`: [`expose`](Token::expose) it where it
 /// belongs.
 pub struct Token {
     live: Guard<Arc<Live>>,
+    min_valid: Millis,
 }
 
 impl Token {
     pub(crate) fn new(live: Arc<Live>) -> Self {
-        Self { live: Guard::from_inner(live) }
+        Self::from_guard(Guard::from_inner(live))
     }
 
     pub(crate) fn from_guard(live: Guard<Arc<Live>>) -> Self {
-        Self { live }
+        Self { live, min_valid: Millis::ZERO }
+    }
+
+    /// For how long the caller has asked it to live; one run serves callers who ask for different times.
+    pub(crate) fn asked(self, min_valid: Millis) -> Self {
+        Self { min_valid, ..self }
     }
 
     pub(crate) fn live(&self) -> &Live {
@@ -42,7 +49,9 @@ impl Token {
 
     /// When it expires.
     pub fn expires_at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(self.live.expires_at.0)
+        // The file may say any number, and how far a system's clock reaches differs.
+        let year_9999 = Duration::from_secs(253_402_300_799);
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.live.expires_at.0).min(year_9999)
     }
 
     /// Identifies the login that it belongs to; `None` where another program wrote the credentials.
@@ -60,26 +69,30 @@ impl Token {
         self.live.stale.as_ref()
     }
 
-    /// Whether it lives for less than the asked [`min_valid`](TokenSource::min_valid).
+    /// Whether less than the asked [`min_valid`](crate::TokenSource::min_valid) is left of it by now.
     pub fn is_short(&self) -> bool {
-        self.live.short
+        self.live.expires_at.since(timestamp(SystemTime::now())) < self.min_valid
     }
 
     /// Whether it answers what a caller asks.
     pub(crate) fn serves(&self, ask: &Ask, policy: &Policy, now: Now) -> bool {
-        let Live { expires_at, obtained_at, login, .. } = self.live();
+        let Live { expires_at, obtained_at, .. } = self.live();
+        policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall) && self.suits(ask)
+    }
+
+    /// Whether it is of the login that a caller stays with, and not the one that was rejected.
+    pub(crate) fn suits(&self, ask: &Ask) -> bool {
         let mine = match &ask.baseline {
             Baseline::FirstRead => true,
-            Baseline::Login(pinned) => pinned == login,
+            Baseline::Login(pinned) => *pinned == self.live.login,
         };
-        mine && policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall)
-            && Some(self.live.access_token.fingerprint()) != ask.rejected
+        mine && Some(self.live.access_token.fingerprint()) != ask.rejected
     }
 }
 
 impl Clone for Token {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.live))
+        Self::new(Arc::clone(&self.live)).asked(self.min_valid)
     }
 }
 
@@ -89,14 +102,55 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The token in memory.
+/// The token that callers find without a run, and the one that a resource has rejected, which does not come back.
+pub(crate) struct Memory {
+    live: ArcSwap<Live>,
+    rejected: Mutex<Option<Fingerprint>>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self { live: ArcSwap::from_pointee(Live::none()), rejected: Mutex::new(None) }
+    }
+
+    pub(crate) fn load(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    pub(crate) fn load_full(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    pub(crate) fn rejected(&self) -> Option<Fingerprint> {
+        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a token out. One that is not the newest any more is passed over.
+    pub(crate) fn reject(&self, token: &Secret) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live.load();
+        if live.is_none() || live.access_token.same(token.expose()) {
+            *rejected = Some(token.fingerprint());
+            self.live.store(Arc::new(Live::none()));
+        }
+    }
+
+    /// What a run has brought, unless it was rejected while the run was under way.
+    pub(crate) fn keep(&self, live: &Arc<Live>) {
+        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if *rejected != Some(live.access_token.fingerprint()) {
+            self.live.store(Arc::clone(live));
+        }
+    }
+}
+
+/// One token with all that is known of it.
 pub(crate) struct Live {
     pub(crate) access_token: Secret,
     pub(crate) expires_at: Timestamp,
     pub(crate) obtained_at: Option<Timestamp>,
     pub(crate) login: Option<LoginId>,
     pub(crate) scope: Option<String>,
-    pub(crate) short: bool,
     pub(crate) stale: Option<Failure>,
 }
 
@@ -109,7 +163,6 @@ impl Live {
             obtained_at: None,
             login: None,
             scope: None,
-            short: true,
             stale: None,
         }
     }
@@ -127,7 +180,6 @@ impl From<Ready> for Live {
             obtained_at: ready.obtained_at,
             login: ready.login,
             scope: ready.scope,
-            short: ready.short,
             stale: ready.stale,
         }
     }

@@ -4,9 +4,8 @@
 use crate::drive::{Io, Unwatched, Watch, duration, now};
 use crate::error::Error;
 use crate::store::Guard;
-use crate::token::{Live, Token};
+use crate::token::{Live, Memory, Token};
 use crate::unsaved;
-use arc_swap::ArcSwap;
 use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Settle, Unsaved, Wanted};
 use kraube_core::machine::Step;
 use kraube_core::policy::Policy;
@@ -22,6 +21,8 @@ use std::time::{Duration, Instant};
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often a disk that fails is tried meanwhile.
 const RESCUE: Duration = Duration::from_secs(1);
+/// How often a run that outlasts the patience looks for callers who came meanwhile.
+const TICK: Duration = Duration::from_millis(50);
 /// The clock is looked at this often: a machine that slept does not wake a timer.
 const GLANCE: Duration = Duration::from_secs(30);
 
@@ -46,7 +47,7 @@ pub(crate) type Reply = Box<dyn FnOnce(Result<Token, Error>) + Send>;
 /// The state of the thread.
 pub(crate) struct Worker {
     pub(crate) io: Io,
-    pub(crate) memory: Arc<ArcSwap<Live>>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) policy: Policy,
     pub(crate) default_client: Option<Client>,
     pub(crate) keep_fresh: Option<Background>,
@@ -70,24 +71,28 @@ impl Worker {
             };
             match job {
                 Ok(job) => {
-                    let asks = std::iter::once(job).chain(jobs.try_iter()).filter_map(|job| match job {
-                        Job::Obtain(ask) => Some(ask),
-                        Job::KeepFresh => {
-                            self.keep_fresh.get_or_insert_with(Background::new);
-                            None
-                        }
-                    });
-                    let asks = asks.collect();
-                    self.serve(asks);
+                    let asks = self.sort(std::iter::once(job).chain(jobs.try_iter()));
+                    self.serve(asks, jobs);
                 }
-                Err(RecvTimeoutError::Timeout) => self.tend(),
+                Err(RecvTimeoutError::Timeout) => self.tend(jobs),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.farewell();
     }
 
-    fn serve(&mut self, mut asks: Vec<Ask>) {
+    fn sort(&mut self, jobs: impl Iterator<Item = Job>) -> Vec<Ask> {
+        let asks = jobs.filter_map(|job| match job {
+            Job::Obtain(ask) => Some(ask),
+            Job::KeepFresh => {
+                self.keep_fresh.get_or_insert_with(Background::new);
+                None
+            }
+        });
+        asks.collect()
+    }
+
+    fn serve(&mut self, mut asks: Vec<Ask>, jobs: &Receiver<Job>) {
         loop {
             let now = now();
             let memory = Token::new(self.memory.load_full());
@@ -99,11 +104,12 @@ impl Worker {
             let same = |ask: &Ask| ask.rejected == rejected && ask.baseline == baseline && ask.pinned == pinned;
             let (group, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(same);
             let min_valid = group.iter().map(|ask| ask.min_valid).max().unwrap_or_default();
-            let mut callers = Callers::new(group, &self.policy);
+            let mut callers = Callers::new(group, jobs, &self.policy);
             let wanted = Wanted { min_valid, rejected, baseline, default_client: None };
             let result = self.obtain(&wanted, pinned, &mut callers);
             callers.answer(&result);
-            asks = rest;
+            let late = self.sort(callers.late.into_iter());
+            asks = rest.into_iter().chain(late).collect();
         }
     }
 
@@ -127,7 +133,7 @@ impl Worker {
             _ => Err(Error::System("the core ended in a way that this version does not know".into())),
         }?;
         let live = Arc::new(Live::from(ready));
-        self.memory.store(Arc::clone(&live));
+        self.memory.keep(&live);
         Ok(Token::new(live))
     }
 
@@ -158,7 +164,7 @@ impl Worker {
         rescue.into_iter().chain(refresh).min()
     }
 
-    fn tend(&mut self) {
+    fn tend(&mut self, jobs: &Receiver<Job>) {
         let live = self.memory.load_full();
         let mut min_valid = Millis::ZERO;
         if let Some(background) = &self.keep_fresh {
@@ -169,11 +175,15 @@ impl Worker {
         if !due && !unsaved::any(&self.io.store.key()) {
             return;
         }
-        let result = self.obtain(&Wanted { min_valid, ..Wanted::default() }, false, &mut Unwatched);
+        let mut callers = Callers::new(Vec::new(), jobs, &self.policy);
+        let wanted = Wanted { min_valid, rejected: self.memory.rejected(), ..Wanted::default() };
+        let result = self.obtain(&wanted, false, &mut callers);
+        let late = self.sort(callers.late.into_iter());
         if let Some(background) = &mut self.keep_fresh {
             let fresh = result.is_ok_and(|token| token.live().stale.is_none());
             background.not_before = Instant::now() + if fresh { RESCUE } else { GLANCE };
         }
+        self.serve(late, jobs);
     }
 
     /// What cannot be stored now ends with this process, and is said so.
@@ -221,16 +231,20 @@ impl Background {
     }
 }
 
-/// Those who wait for the same run. Who waits too long for a fresher token gets the one that still lives.
-struct Callers {
+/// Those who wait for the same run. Who waits too long for a fresher token gets the one that still lives; so does who
+/// comes when the run has taken that long already.
+struct Callers<'a> {
     waiting: Vec<Ask>,
+    jobs: &'a Receiver<Job>,
+    /// What came during the run and is to be done after it.
+    late: Vec<Job>,
     patience: Instant,
     living: Option<Ready>,
 }
 
-impl Callers {
-    fn new(waiting: Vec<Ask>, policy: &Policy) -> Self {
-        Self { waiting, patience: Instant::now() + duration(policy.patience), living: None }
+impl<'a> Callers<'a> {
+    fn new(waiting: Vec<Ask>, jobs: &'a Receiver<Job>, policy: &Policy) -> Self {
+        Self { waiting, jobs, late: Vec::new(), patience: Instant::now() + duration(policy.patience), living: None }
     }
 
     fn answer(&mut self, result: &Result<Token, Error>) {
@@ -238,7 +252,7 @@ impl Callers {
     }
 }
 
-impl Watch<Obtain> for Callers {
+impl Watch<Obtain> for Callers<'_> {
     fn before(&mut self, machine: &Obtain, now: Now) {
         self.living = machine.living(now);
         if Instant::now() >= self.patience {
@@ -247,12 +261,18 @@ impl Watch<Obtain> for Callers {
     }
 
     fn due(&self) -> Option<Instant> {
-        (self.living.is_some() && !self.waiting.is_empty()).then_some(self.patience)
+        self.living.as_ref().map(|_| self.patience.max(Instant::now() + TICK))
     }
 
     fn fire(&mut self) {
-        if let Some(ready) = self.living.take().filter(|ready| ready.expires_at > now().wall) {
-            self.answer(&Ok(Token::new(Arc::new(Live::from(ready)))));
+        let Some(ready) = self.living.as_ref().filter(|ready| ready.expires_at > now().wall) else { return };
+        let token = Token::new(Arc::new(Live::from(ready.clone())));
+        self.answer(&Ok(token.clone()));
+        for job in self.jobs.try_iter() {
+            match job {
+                Job::Obtain(ask) if token.suits(&ask) => (ask.reply)(Ok(token.clone())),
+                job => self.late.push(job),
+            }
         }
     }
 }

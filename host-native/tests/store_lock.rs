@@ -12,16 +12,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 use support::{
-    Helper, LOCK, LONG, NEXT, PROBE, SHORT, TEMP, beside, blob, filled, mode, names, place, play, set_mode, sh, start,
-    store, tell, text, wait_for_starter, write,
+    Helper, LOCK, LONG, NEXT, PROBE, SHORT, TEMP, beside, blob, filled, mode, names, place, play, quick_place,
+    set_mode, sh, start, store, tell, text, wait_for_starter, write,
 };
 
 const PROCESSES: usize = 8;
-const INCREMENTS: usize = 60;
+const INCREMENTS: usize = 100;
 
 #[test]
 fn processes_and_threads_exclude_each_other() {
-    let place = place();
+    let place = quick_place();
     let counter = beside(&place.file, "counter");
     fs::write(&counter, "0").expect("room");
     let helpers: Vec<Helper> = (0..PROCESSES).map(|_| start("count", &place.file)).collect();

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{
-    LOCK, LONG, NEXT, PROBE, TEMP, beside, blob, filled, in_namespace, mode, names, place, play, set_mode, start,
-    store, tell, text, write,
+    LOCK, LONG, NEXT, PROBE, TEMP, beside, blob, filled, in_namespace, mode, names, place, play, quick_place, set_mode,
+    start, store, tell, text, write,
 };
 
 const RESERVE: usize = 16 * 1024;
@@ -122,7 +122,8 @@ fn full(file: &Path) {
     assert_eq!(failure(store.write(Some(one), &blob("short"), RESERVE)).kind, StoreErrorKind::Full);
     assert_eq!(store.probe().expect_err("a login would be lost").kind, StoreErrorKind::Full);
     assert_eq!(text(&store).as_deref(), Some("one"));
-    let strays: Vec<String> = names(file.parent().expect("a directory")).into_iter().filter(is_stray).collect();
+    let strays: Vec<String> =
+        names(file.parent().expect("a directory")).into_iter().filter(|name| is_stray(name)).collect();
     assert_eq!(strays, [""; 0], "the failed attempts give their room back");
     store.delete(one).expect("it needs no room");
 }
@@ -160,21 +161,22 @@ fn fill_after_reserving(file: &Path) {
 
 #[test]
 fn fault_31_a_writer_killed_at_any_moment_leaves_a_whole_file() {
-    let (place, _) = filled(&record(0));
+    let place = quick_place();
+    write(&place.store, None, &record(0));
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut with_stray = 0;
     for round in 0..KILLS {
         let mut writer = start("churn", &place.file);
         writer.expect("writing");
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moment = Duration::from_micros((seed >> 33) % 4000);
+        let moment = Duration::from_micros((seed >> 33) % 1500);
         let begin = Instant::now();
         while begin.elapsed() < moment {
             std::hint::spin_loop();
         }
         writer.kill();
         check_record(&text(&place.store).unwrap_or_else(|| panic!("round {round}: the file is gone")));
-        let strays: Vec<String> = names(place.dir.path()).into_iter().filter(is_stray).collect();
+        let strays: Vec<String> = names(place.dir.path()).into_iter().filter(|name| is_stray(name)).collect();
         let secrets = strays.iter().filter(|name| fs::read(beside(&place.file, name)).expect("ours").contains(&b'.'));
         assert!(secrets.count() <= 1, "round {round}: {strays:?}");
         with_stray += u32::from(!strays.is_empty());
@@ -200,8 +202,71 @@ fn churn(file: &Path) {
 }
 
 #[test]
+fn a_foreign_write_during_ours_is_a_conflict() {
+    let (place, mut now) = filled("one");
+    // The moment is one of many milliseconds, but it cannot be forced.
+    let noticed = (0..100).any(|_| {
+        let done = meanwhile(
+            &place.file,
+            TEMP,
+            || fs::write(&place.file, "foreign").expect("room"),
+            |file| store(file).write(Some(now), &largest(), 0),
+        );
+        assert_eq!(text(&place.store).as_deref(), Some("foreign"), "it came during our write, or after");
+        now = blob("foreign").revision();
+        done == Err(WriteError::Conflict)
+    });
+    assert!(noticed);
+    assert_eq!(names(place.dir.path()), only(&["credentials.json"]));
+}
+
+#[test]
+fn fault_40_two_holders_never_mix_their_files() {
+    let (place, one) = filled("one");
+    let temp = beside(&place.file, TEMP);
+    let noticed = (0..100).any(|_| {
+        let other_holder = || {
+            // Ours may have been renamed by now.
+            let _ = fs::remove_file(&temp);
+            fs::write(&temp, "half of ano").expect("room");
+        };
+        let done = meanwhile(&place.file, TEMP, other_holder, |file| store(file).write(Some(one), &largest(), 0));
+        match done {
+            Err(_) => assert_eq!(text(&place.store).as_deref(), Some("one")),
+            Ok(()) => {
+                assert_eq!(text(&place.store).map(|text| text.len()), Some(Blob::MAX));
+                write(&place.store, Some(largest().revision()), "one");
+            }
+        }
+        done.is_err()
+    });
+    assert!(noticed);
+}
+
+/// Does `write`, and `act` as soon as there is a file of this name beside `file`.
+fn meanwhile<T>(file: &Path, name: &str, act: impl Fn() + Sync, write: impl FnOnce(&Path) -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !beside(file, name).exists() && !over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+            act();
+        });
+        let done = write(file);
+        over.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+fn largest() -> Blob {
+    Blob::new(vec![b'x'; Blob::MAX])
+}
+
+#[test]
 fn readers_never_see_half_a_write() {
-    let (place, mut now) = filled(&record(0));
+    let place = quick_place();
+    let mut now = write(&place.store, None, &record(0));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let readers = [(); 3].map(|()| {
@@ -214,7 +279,7 @@ fn readers_never_see_half_a_write() {
                 reads
             })
         });
-        for length in 1..200 {
+        for length in 1..1000 {
             now = write(&place.store, Some(now), &record(length * 37 % 211));
         }
         done.store(true, Ordering::Relaxed);
@@ -261,8 +326,8 @@ fn failure(done: Result<(), WriteError>) -> StoreError {
     }
 }
 
-fn is_stray(name: &String) -> bool {
-    [TEMP, NEXT, PROBE].contains(&name.as_str())
+fn is_stray(name: &str) -> bool {
+    [TEMP, NEXT, PROBE].contains(&name)
 }
 
 fn only(names: &[&str]) -> BTreeSet<String> {

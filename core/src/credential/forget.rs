@@ -104,6 +104,11 @@ impl Forget {
         };
         run.then(State::Lock, Action::Lock { wait, seen: None })
     }
+
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
+    }
 }
 
 impl Machine for Forget {

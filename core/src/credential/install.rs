@@ -98,19 +98,32 @@ impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoLock { cause: None } => f.write_str("another process kept the lock on the credentials"),
-            Self::NoLock { cause: Some(error) } => write!(f, "the credentials cannot be locked: {}", error.detail),
-            Self::Store(error) => write!(f, "the credentials cannot be stored: {}", error.detail),
+            Self::NoLock { cause: Some(_) } => f.write_str("the credentials cannot be locked; the code was not sent"),
+            Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
             Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
             Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
             Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
             Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
-            Self::Unsaved(unsaved) => write!(f, "the new login cannot be stored: {}", unsaved.cause.detail),
+            Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
             Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
         }
     }
 }
 
-impl core::error::Error for InstallError {}
+impl core::error::Error for InstallError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::NoLock { cause: Some(error) } | Self::Store(error) => Some(error),
+            Self::Unsaved(unsaved) => Some(&unsaved.cause),
+            Self::NoLock { cause: None }
+            | Self::Refused(_)
+            | Self::ClientRejected(_)
+            | Self::NotSent(_)
+            | Self::Unknown(_)
+            | Self::Misuse(_) => None,
+        }
+    }
+}
 
 /// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
@@ -158,6 +171,11 @@ impl Install {
         let wait = policy.deadline;
         let machine = Self { policy, login, state: State::Lock(new) };
         Step::Continue(machine, Action::Lock { wait, seen: None })
+    }
+
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
     }
 }
 

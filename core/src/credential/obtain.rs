@@ -66,6 +66,8 @@ struct Run {
     doubt: Option<Fingerprint>,
     /// One send, no retries: nobody needs a token yet.
     single: bool,
+    /// The wait for the lock was shorter than the deadline, because the token lived.
+    cut_short: bool,
     /// Since when the lock is held.
     held: Option<Millis>,
     /// How often this run went to Reread, and to Merge.
@@ -151,6 +153,11 @@ impl Obtain {
         run.held = Some(now.monotonic);
         run.unsaved = Some(Box::new(unsaved));
         run.reread(now)
+    }
+
+    /// The state, and the input that it waits for: for logs and tests.
+    pub const fn awaits(&self) -> &'static str {
+        self.state.awaits()
     }
 
     /// The last-read token, while it is alive and not rejected: for callers whose patience is over while the run goes on.
@@ -280,6 +287,10 @@ impl Run {
         if adoptable {
             return self.ready(Via::Store, None, now);
         }
+        // The wait was short because the token lived. It has died meanwhile, so the rest of the deadline counts.
+        if core::mem::take(&mut self.cut_short) && !self.is_alive(now) {
+            return self.look(Look::Peek);
+        }
         let cause = self.obstacle.clone();
         let failure = self.unavailable(retry_at, cause);
         self.serve(failure, now)
@@ -343,7 +354,10 @@ impl Run {
                 Some(blank) => (Some(blank.revision), Some(blank.record)),
                 None => (None, None),
             },
-            Found::Torn { .. } | Found::Unreadable(_) => return Step::Done(Outcome::Unsaved(unsaved)),
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                let Unsaved { record, replaces: redeemed, cause, .. } = *unsaved;
+                return self.unsaved(record, redeemed, cause, now);
+            }
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
         let Unsaved { record, replaces: redeemed, .. } = *unsaved;
@@ -362,10 +376,11 @@ impl Run {
 
 /// Locking.
 impl Run {
-    fn lock(self, seen: Option<Revision>, now: Now) -> Next {
+    fn lock(mut self, seen: Option<Revision>, now: Now) -> Next {
         let waited = now.monotonic.minus(self.started);
         let left = self.policy.deadline.minus(waited);
         let wait = if self.is_alive(now) { left.min(self.policy.patience.minus(waited)) } else { left };
+        self.cut_short = wait < left;
         let seen = seen.filter(|_| wait > Millis::ZERO);
         self.then(State::Lock, Action::Lock { wait, seen })
     }
@@ -581,13 +596,13 @@ impl Run {
                 self.merges += 1;
                 self.look(Look::Merge(Box::new(commit)))
             }
-            Err(WriteError::Conflict) => self.unsaved(commit, contended(), now),
+            Err(WriteError::Conflict) => self.unsaved(commit.record, commit.redeemed, contended(), now),
             Err(WriteError::Failed(error)) => {
                 if now.monotonic.minus(commit.since) < self.policy.save_time {
                     let time = self.policy.save_pause;
                     return self.then(State::SavePause(commit), Action::Wait { time });
                 }
-                self.unsaved(commit, error, now)
+                self.unsaved(commit.record, commit.redeemed, error, now)
             }
         }
     }
@@ -605,7 +620,9 @@ impl Run {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { .. } | Found::Unreadable(_) => return self.unsaved(commit, contended(), now),
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                return self.unsaved(commit.record, commit.redeemed, contended(), now);
+            }
         };
         if stored.record.same_tokens(&commit.record) {
             return self.saved(stored.record, Some(stored.revision), now);
@@ -621,11 +638,10 @@ impl Run {
         self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now)
     }
 
-    fn unsaved(mut self, commit: Commit, cause: StoreError, now: Now) -> Next {
-        let Commit { record, redeemed, .. } = commit;
+    fn unsaved(mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
         self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
         let ready = self.living(now, None).map(|ready| Ready { via: Via::Exchange, ..ready });
-        Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces: redeemed })))
+        Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
     }
 }
 
@@ -642,6 +658,7 @@ impl Run {
             seen: false,
             doubt: None,
             single: false,
+            cut_short: false,
             held: None,
             rereads: 0,
             merges: 0,
@@ -719,7 +736,7 @@ impl Run {
 }
 
 impl State {
-    fn awaits(&self) -> &'static str {
+    const fn awaits(&self) -> &'static str {
         match self {
             Self::Look { at, .. } => match at {
                 Look::Peek => "Peek: Read",

@@ -278,10 +278,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy => f.write_str("another process kept the lock on the credentials"),
-            Self::NoLock(error) => {
-                write!(f, "the credentials cannot be locked, so they are not refreshed: {}", error.detail)
-            }
-            Self::Store(error) => write!(f, "the credentials cannot be stored: {}", error.detail),
+            Self::NoLock(_) => f.write_str("the credentials cannot be locked, so they are not refreshed"),
+            Self::Store(_) => f.write_str("the credentials cannot be read or stored; nothing was spent"),
             Self::Corrupt(error) => error.fmt(f),
             Self::NoClient => f.write_str("the credentials do not say which client they were issued to"),
             Self::BackingOff => f.write_str("an earlier refresh failed, and the next one waits"),
@@ -297,4 +295,15 @@ impl fmt::Display for Cause {
     }
 }
 
-impl core::error::Error for Failure {}
+impl core::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Unavailable { cause: Cause::NoLock(error) | Cause::Store(error), .. } => Some(error),
+            Self::LoginRequired(_)
+            | Self::Unavailable { .. }
+            | Self::Uncertain { .. }
+            | Self::AccountChanged { .. }
+            | Self::Misuse { .. } => None,
+        }
+    }
+}

@@ -58,6 +58,12 @@ impl Failed {
         Self { code, report: Some(Report { error: error.into(), causes: Vec::new(), hints: Vec::new() }) }
     }
 
+    /// The error with its sources.
+    pub(crate) fn of(code: Code, error: &dyn std::error::Error) -> Self {
+        std::iter::successors(error.source(), |cause| cause.source())
+            .fold(Self::new(code, error.to_string()), Self::caused_by)
+    }
+
     #[must_use]
     pub(crate) fn caused_by(mut self, cause: impl ToString) -> Self {
         self.report.iter_mut().for_each(|report| report.causes.push(cause.to_string()));
@@ -137,11 +143,8 @@ impl From<&State> for Code {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        let failed = Self::new((&error).into(), error.to_string());
-        let failed = match error.hint() {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        };
+        let failed = Self::of((&error).into(), &error);
+        let failed = error.hint().into_iter().fold(failed, Self::hint);
         match error.failure() {
             Some(Failure::Unavailable { retry_at: Some(at), .. } | Failure::Uncertain { retry_at: Some(at), .. }) => {
                 failed.hint(format!("the next attempt is made {}", ui::relative(*at)))

@@ -1,6 +1,7 @@
-//! The `kraube` command: parse, run, exit. Each command has its file under `commands`.
+//! The `kraube` command: parse, run, exit. Each command has its file under `commands`; the demo has a folder.
 
 mod commands;
+mod demo;
 mod exit;
 mod log;
 mod process;

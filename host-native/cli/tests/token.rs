@@ -76,7 +76,7 @@ fn the_path_on_the_command_line_wins() {
     let mut command = world.command(&["token"]);
     command.env("KRAUBE_CREDENTIALS_PATH", "other.json");
     world.run_with(command, "").prints(&format!("{}\n", login.access_token));
-    world.run(&["token", "--credentials", ""]).fails(2, &["the path of the credentials is empty"]);
+    world.run(&["token", "--credentials", ""]).fails(2, &["a value is required for '--credentials <PATH>'"]);
 }
 
 #[test]

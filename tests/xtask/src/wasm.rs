@@ -8,17 +8,17 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian's compiler for the web and a linker, for machines where rustup has no wasm target.
 const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 
-/// Builds `core/examples/pure.rs`, which drives every machine, and reads its import section.
+/// Builds `tests/pure`, which drives every machine, and reads its import section.
 pub(crate) fn check() -> Result<(), String> {
     let folder = target_folder()?;
     let folder = folder.join("wasm");
     let mut cargo = if has_target() { stock() } else { debian()? };
-    let arguments = ["build", "--release", "--package", "kraube-core", "--example", "pure", "--target", TARGET];
+    let arguments = ["build", "--release", "--package", "kraube-pure", "--target", TARGET];
     let status = cargo.args(arguments).arg("--target-dir").arg(&folder).status().map_err(|error| error.to_string())?;
     if !status.success() {
         return Err("the core does not build for wasm".into());
     }
-    let file = folder.join(TARGET).join("release/examples/pure.wasm");
+    let file = folder.join(TARGET).join("release/kraube-pure.wasm");
     let module = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let imports = imports(&module)?;
     let functions = functions(&module)?;

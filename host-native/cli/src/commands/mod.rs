@@ -2,11 +2,13 @@
 
 mod completions;
 mod exec;
+mod login;
 mod logout;
 mod man;
 mod status;
 mod token;
 
+use crate::demo;
 use crate::exit::{TABLE, end};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -28,10 +30,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Login(login::Args),
     Token(token::Args),
     Exec(exec::Args),
     Status(status::Args),
     Logout(logout::Args),
+    /// Show the promise on real processes and an embedded server, with no account
+    Demo(demo::DemoArgs),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -39,10 +44,12 @@ enum Command {
 pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
     let credentials = credentials.as_deref();
     end(match command {
+        Command::Login(args) => login::run(args, credentials),
         Command::Token(args) => token::run(args, credentials),
         Command::Exec(args) => exec::run(args, credentials),
         Command::Status(args) => status::run(args, credentials),
         Command::Logout(args) => logout::run(args, credentials),
+        Command::Demo(args) => return demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     })

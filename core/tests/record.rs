@@ -1,0 +1,174 @@
+//! The stored record: what is read, what is kept, what is written.
+
+use kraube_core::credential::{Failure, LoginReason, Obtain, Outcome, Wanted};
+use kraube_core::http::Response;
+use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
+use kraube_core::policy::Policy;
+use kraube_core::record::{Record, RecordError, Refusal, RunId};
+use kraube_core::status::{State, Status, status};
+use kraube_core::time::{Millis, Now, Timestamp};
+
+const NOW: u64 = 1_800_000_000_000;
+
+fn now() -> Now {
+    Now { wall: Timestamp(NOW), monotonic: Millis::ZERO }
+}
+
+/// What a process that died in mid-refresh leaves behind, as it was written before.
+fn golden() -> String {
+    include_str!("golden/record.json").to_owned()
+}
+
+/// Runs a refresh over `text`; every write is kept, and the server issues `new` and `next`.
+fn refresh(text: &str) -> (Outcome, Vec<String>) {
+    let mut stored = Blob::new(text.into());
+    let mut writes = Vec::new();
+    let mut step = Obtain::start(Wanted::default(), Policy::default(), RunId(0xabc), now());
+    loop {
+        let (machine, action) = match step {
+            Step::Continue(machine, action) => (machine, action),
+            Step::Done(outcome) => return (outcome, writes),
+        };
+        let input = match action {
+            Action::Lock { .. } => Input::Locked(Locked::Held),
+            Action::Read => Input::Read(Ok(Some(stored.clone()))),
+            Action::Send { .. } => {
+                let body = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
+                let content_type = Some("application/json".into());
+                Input::Replied(Ok(Response { status: 200, content_type, retry_after: None, body: body.into() }))
+            }
+            Action::Write { blob, .. } => {
+                writes.push(String::from_utf8(blob.bytes().to_vec()).expect("the record is text"));
+                stored = blob;
+                Input::Wrote(Ok(()))
+            }
+            Action::Delete { .. } => panic!("a refresh deletes nothing"),
+            Action::Wait { .. } => Input::Woke,
+        };
+        step = machine.step(input, now());
+    }
+}
+
+fn told(text: &str) -> Status {
+    status(Ok(Some(Blob::new(text.into()))), &Policy::default(), Timestamp(NOW))
+}
+
+#[test]
+fn the_stored_form_does_not_change_unseen() {
+    let (_, writes) = refresh(&golden());
+    let expected = include_str!("golden/record_marked.json");
+    assert_eq!(writes[0], expected, "the mark");
+    assert_eq!(writes[1], include_str!("golden/record_renewed.json"), "the new tokens");
+}
+
+#[test]
+fn c5_fault_37_members_of_others_are_kept_to_the_letter() {
+    let theirs = [r#""scopes": [ "a",  "b" ]"#, r#""big": 123456789012345678901234567890"#, r#""odd\u0041": 1.50e+3"#];
+    let text = format!(
+        r#"{{ {}, "refreshToken": "old", {}, "accessToken": "gone", "expiresAt": 1, {} , "kraube": {{ "future": {{"x":  1}},
+        "provider": {{"name":"p","tokenEndpoint":"https://e.org/t","clientId":"c"}} }} }}"#,
+        theirs[0], theirs[1], theirs[2]
+    );
+    let (_, writes) = refresh(&text);
+    for write in &writes {
+        for member in [theirs[0], theirs[1], r#""oddA": 1.50e+3"#, r#""future": {"x":  1}"#] {
+            assert!(write.contains(member), "{member} is missing in {write}");
+        }
+    }
+    assert_eq!(writes.len(), 2);
+}
+
+#[test]
+fn a_foreign_writer_voids_everything_but_the_login_and_its_provider() {
+    let foreign = golden().replace("\"access-1\"", "\"access-of-somebody-else\"");
+    let status = told(&foreign);
+    assert_eq!(status.state, State::NeedsRefresh, "the mark and the refusal spoke of other tokens");
+    assert_eq!((status.retry_at, status.obtained_at, status.scope), (None, None, None));
+    assert_eq!(status.login.expect("the login is kept").0, "0011223344556677");
+    assert_eq!(status.client.expect("the provider is kept").client_id, "me");
+}
+
+#[test]
+fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
+    let cases = [
+        ("", RecordError::Empty),
+        (" \r\n\t", RecordError::Empty),
+        ("\u{feff}", RecordError::Empty),
+        (r#"{"refreshToken": "a""#, RecordError::NotJson),
+        ("[]", RecordError::NotJson),
+        (r#"{"refreshToken":"a"}{"refreshToken":"b"}"#, RecordError::NotJson),
+        (r#"{"refreshToken":"a","refreshToken":"b"}"#, RecordError::Repeated),
+        (r#"{"other":1,"other":2}"#, RecordError::Repeated),
+        (r#"{"refreshToken": 5}"#, RecordError::Mistyped),
+    ];
+    for (text, error) in cases {
+        assert_eq!(Record::parse(text.as_bytes()).err(), Some(error), "{text}");
+        let (outcome, writes) = refresh(text);
+        assert!(matches!(outcome, Outcome::Failed(Failure::Unavailable { .. })), "{text}: {outcome:?}");
+        assert_eq!(writes, [] as [String; 0], "{text}");
+    }
+}
+
+#[test]
+fn fault_37_a_byte_order_mark_and_other_line_ends_are_read() {
+    let text = format!("\u{feff}{}", golden().replace('\n', "\r\n"));
+    assert!(Record::parse(text.as_bytes()).is_ok());
+}
+
+#[test]
+fn fault_37_blanked_tokens_are_logged_out() {
+    for text in [r#"{"refreshToken":"","accessToken":"","expiresAt":0}"#, "{}", r#"{"refreshToken":null}"#] {
+        assert_eq!(told(text).state, State::LoggedOut, "{text}");
+        let (outcome, writes) = refresh(text);
+        let Outcome::Failed(failure) = outcome else { panic!("{text}: {outcome:?}") };
+        assert_eq!(failure, Failure::LoginRequired(LoginReason::LoggedOut));
+        assert_eq!(writes, [] as [String; 0], "a logout is not undone");
+    }
+}
+
+#[test]
+fn fault_37_expiry_forms_of_other_programs() {
+    let hour = NOW + 3_600_000;
+    let forms = [
+        (hour.to_string(), Some(hour)),
+        (format!("\"{hour}\""), Some(hour)),
+        (format!("{hour}.75"), Some(hour)),
+        ((hour / 1000).to_string(), Some(hour)),
+        ("1e30".into(), Some(u64::MAX)),
+        ("-5".into(), None),
+        ("null".into(), None),
+        ("true".into(), None),
+        ("0".into(), None),
+    ];
+    for (form, expected) in forms {
+        let status = told(&format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":{form}}}"#));
+        assert_eq!(status.expires_at.map(|at| at.0), expected, "{form}");
+    }
+}
+
+#[test]
+fn a_mark_that_cannot_be_read_is_a_mark_all_the_same() {
+    let odd = golden().replace("\"run\": \"00000000000000aa\"", "\"run\": 5");
+    assert_eq!(told(&odd).state, State::InDoubt);
+    let refused = golden().replace("\"redeeming\"", "\"refused\"");
+    assert_eq!(told(&refused).state, State::Refused(Refusal::Revoked));
+}
+
+#[test]
+fn fault_39_a_time_that_cannot_be_true_holds_nobody_up() {
+    let ten_years = NOW + 315_360_000_000;
+    let text = golden().replace("\"redeeming\"", &format!("\"retryAt\": {ten_years}, \"redeeming\""));
+    let (outcome, writes) = refresh(&text);
+    assert!(matches!(outcome, Outcome::Ready(_)), "{outcome:?}");
+    assert_eq!(writes.len(), 2);
+}
+
+#[test]
+fn nothing_that_is_debugged_shows_a_token() {
+    let text = golden().replace("refresh-1", "CANARY-r").replace("access-1", "CANARY-a").replace("theirs", "CANARY-x");
+    let record = Record::parse(text.as_bytes()).expect("it is a record");
+    let status = told(&text);
+    let (outcome, _) = refresh(&text);
+    let shown = format!("{record:?} {status:?} {outcome:?} {:?}", Blob::new(text.into_bytes()));
+    assert!(!shown.contains("CANARY"), "{shown}");
+}

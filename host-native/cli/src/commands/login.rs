@@ -1,0 +1,147 @@
+//! `kraube login`: log in and store the credentials.
+
+use crate::exit::{Code, Failed};
+use crate::ui;
+use kraube::core::login::Redirect;
+use kraube::core::provider::Provider;
+use kraube::login::{Event, LoggedIn, LoginError, LoginOptions};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// What is read from standard input at most; no answer is as long.
+const LONGEST: u64 = 16 * 1024;
+
+/// Log in, and store the credentials for every process on this machine
+///
+/// Opens the browser and waits for it; the code, or the address of the page that the browser ended on, can be pasted as
+/// well, whichever comes first. A login needs a client id of your own: one that you registered at the provider.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to log in: claude, demo, or a name in providers.toml beside the credentials
+    #[arg(long, value_name = "NAME", default_value = kraube::provider::DEFAULT)]
+    provider: String,
+    /// The client id of your application at the provider [env: KRAUBE_CLIENT_ID]
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Ask for this scope instead of the provider's usual ones; can be repeated
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// Store the credentials here
+    #[arg(long, value_name = "PATH", conflicts_with = "credentials")]
+    out: Option<PathBuf>,
+    /// Open no browser: show the address, and read what you paste
+    #[arg(long)]
+    manual: bool,
+    /// Open no browser, but wait for one on this machine
+    #[arg(long, conflicts_with = "manual")]
+    no_browser: bool,
+    /// Print the address and end; `--finish` goes on from there within ten minutes
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
+    start: bool,
+    /// Read the code, or the address of the page that the browser ended on, from standard input
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "client_id", "scope"])]
+    finish: bool,
+}
+
+pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
+    let path = args.out.as_deref().or(credentials);
+    if args.finish {
+        return done(&kraube::login::finish(path, &pasted()?)?);
+    }
+    let provider = provider(args, path)?;
+    if args.start {
+        return start(&provider, path);
+    }
+    let paste = args.manual || io::stdin().is_terminal();
+    let options = LoginOptions {
+        path: path.map(Path::to_owned),
+        browser: !args.manual && !args.no_browser,
+        paste: paste.then(|| Box::new(io::stdin()) as Box<dyn Read + Send>),
+        ..LoginOptions::default()
+    };
+    done(&kraube::login(&provider, options, &mut |event: Event<'_>| show(event, paste))?)
+}
+
+fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
+    let found = kraube::provider::find(&args.provider, path, args.client_id.clone());
+    let mut provider = found.map_err(|error| Failed::new(Code::Error, error.to_string()))?;
+    if !args.scope.is_empty() {
+        provider.scopes = args.scope.clone();
+    }
+    Ok(provider)
+}
+
+fn start(provider: &Provider, path: Option<&Path>) -> Result<Code, Failed> {
+    let (url, _) = kraube::login::start(provider, path)?;
+    ui::print(|out| writeln!(out, "{url}"))?;
+    ui::say("");
+    ui::hint("open the address, agree, and give the code or the address of the last page to `kraube login --finish`");
+    ui::hint("on its standard input, within ten minutes");
+    Ok(Code::Ok)
+}
+
+/// Codes come on standard input: arguments can be seen by everybody on the machine.
+fn pasted() -> Result<String, Failed> {
+    if io::stdin().is_terminal() {
+        ui::say("Paste the code, or the address of the page that the browser ended on:");
+        let mut line = String::new();
+        let read = io::stdin().read_line(&mut line);
+        return read.map(|_| line).map_err(|error| unreadable(&error));
+    }
+    let mut text = String::new();
+    io::stdin().take(LONGEST).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+    Ok(text)
+}
+
+fn unreadable(error: &io::Error) -> Failed {
+    Failed::new(Code::Error, "standard input cannot be read").caused_by(error)
+}
+
+fn show(event: Event<'_>, paste: bool) {
+    match event {
+        Event::OpenThis { url, redirect } => {
+            ui::say("Log in at this address:\n");
+            ui::say(url);
+            ui::say("");
+            match (redirect, paste) {
+                (Redirect::Manual, _) => ui::say("Then paste the code that you are shown:"),
+                (_, true) => {
+                    ui::say("Waiting for the browser. The address of the page that it ends on can be pasted here, too.")
+                }
+                (_, false) => ui::say("Waiting for the browser."),
+            }
+        }
+        Event::BrowserFailed { why } => ui::hint(why),
+        Event::Ignored(reason) => ui::warn(&format!("ignored: {reason}")),
+        Event::Received => ui::say("The answer is here; exchanging the code."),
+        _ => {}
+    }
+}
+
+fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
+    ui::say(format_args!("Logged in. The credentials are in {}.", path.display()));
+    let until = format!(
+        "The access token lives until {} ({}); ",
+        ui::date(credentials.expires_at),
+        ui::relative(credentials.expires_at)
+    );
+    ui::say(match credentials.refresh_token {
+        Some(_) => until + "it is refreshed when it is due.",
+        None => until + "the server gave no refresh token, so log in again then.",
+    });
+    Ok(Code::Ok)
+}
+
+impl From<LoginError> for Failed {
+    fn from(error: LoginError) -> Self {
+        if let LoginError::Failed(error) = error {
+            return error.into();
+        }
+        let denied = matches!(error, LoginError::Denied { .. });
+        let failed = Self::new(if denied { Code::Refused } else { Code::Error }, error.to_string());
+        match error.hint() {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
+    }
+}

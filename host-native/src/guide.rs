@@ -1,0 +1,10 @@
+//! The guide: pages that are longer than a comment.
+
+#[doc = include_str!("../docs/file.md")]
+pub mod file {}
+
+#[doc = include_str!("../docs/hosts.md")]
+pub mod hosts {}
+
+#[doc = include_str!("../docs/go.md")]
+pub mod go {}
