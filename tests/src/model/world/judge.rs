@@ -34,10 +34,10 @@ impl World {
         let refreshed = matches!(outcome, Outcome::Ready(ready) if ready.stale.is_none());
         let needless = self.config.always_ready && !refreshed;
         self.require(!needless, Kind::Needless, || format!("process {p} ends with {}", ending.code()));
-        let failure = match outcome {
-            Outcome::Failed(failure) => Some(failure),
-            Outcome::Ready(ready) => ready.stale.as_ref(),
-            _ => None,
+        let failure = if let Outcome::Failed(failure) = outcome {
+            Some(failure)
+        } else {
+            ready(outcome).and_then(|ready| ready.stale.as_ref())
         };
         if let Some(Failure::LoginRequired(LoginReason::Refused(reason))) = failure {
             self.judge_refusal(p, *reason);

@@ -135,10 +135,8 @@ impl World {
                     let _ = self.write(p);
                 }
                 let failed = Err(WriteError::Failed(unlucky("disk")));
-                let input = match self.action(p) {
-                    Action::Delete { .. } => Input::Deleted(failed),
-                    _ => Input::Wrote(failed),
-                };
+                let deletes = matches!(self.action(p), Action::Delete { .. });
+                let input = if deletes { Input::Deleted(failed) } else { Input::Wrote(failed) };
                 self.step(p, input);
             }
             Choice::NotSent(p) => {
@@ -338,7 +336,8 @@ impl World {
                 self.store = Some(new);
                 Ok(())
             }
-            _ => {
+            Action::Lock { .. } | Action::Read | Action::Send { .. } | Action::Wait { .. } => Ok(()),
+            Action::Delete { .. } => {
                 self.judge_delete(p);
                 (self.store, self.deleted) = (None, true);
                 Ok(())
@@ -417,7 +416,7 @@ impl World {
             saw: None,
             code: "",
         };
-        self.processes = vec![Rc::new(process); count];
+        self.processes = (0..count).map(|_| Rc::new(process.clone())).collect();
         self.prints = vec![0; count];
         for p in 0..count as u8 {
             self.start_job(p);

@@ -53,6 +53,7 @@ pub(super) struct Live {
 }
 
 #[derive(Clone, Hash)]
+#[allow(clippy::large_enum_variant)] // It is behind a pointer.
 pub(super) enum Running {
     Obtain(Obtain),
     Install(Install),
@@ -279,9 +280,8 @@ pub(super) fn print(value: &impl Hash) -> u128 {
 }
 
 pub(super) fn ready(outcome: &Outcome) -> Option<&Ready> {
-    match outcome {
-        Outcome::Ready(ready) => Some(ready),
-        Outcome::Unsaved(unsaved) => unsaved.ready.as_ref(),
-        _ => None,
+    if let Outcome::Unsaved(unsaved) = outcome {
+        return unsaved.ready.as_ref();
     }
+    if let Outcome::Ready(ready) = outcome { Some(ready) } else { None }
 }
