@@ -38,7 +38,7 @@ pub struct Scene {
     events: Mutex<Receiver<Event>>,
     pub gate: Gate,
     pub login: Login,
-    pub dir: TempDir,
+    dir: Option<TempDir>,
     pub file: PathBuf,
 }
 
@@ -58,14 +58,19 @@ impl Scene {
     }
 
     pub fn with(config: Config, left: Left) -> Self {
+        let dir = directory();
+        let scene = Self::in_directory(config, left, dir.path());
+        Self { dir: Some(dir), ..scene }
+    }
+
+    pub fn in_directory(config: Config, left: Left, dir: &Path) -> Self {
         let shape = config.shape;
         let server = Server::spawn(config).expect("a free port");
         let events = Mutex::new(server.events());
         let gate = Gate::before(&server);
         let login = server.issue_login();
-        let dir = directory();
-        let file = dir.path().canonicalize().expect("it exists").join("credentials.json");
-        let scene = Self { server, events, gate, login, dir, file };
+        let file = dir.canonicalize().expect("it exists").join("credentials.json");
+        let scene = Self { server, events, gate, login, dir: None, file };
         kraube::save_credentials(Some(&scene.file), &scene.credentials(&scene.login, left, shape)).expect("room");
         let text = fs::read_to_string(&scene.file).expect("it was just written");
         let text = text.replacen('{', &format!("{{\n  \"theirs\": {THEIRS},"), 1);
