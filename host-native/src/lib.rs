@@ -18,7 +18,7 @@
 //! | log in | [`login()`], [`login_manual`], [`login::start`] and [`login::finish`] |
 //! | store, look at and end a login | [`save_credentials`], [`status`], [`logout`] |
 //! | keep credentials somewhere else | [`store::Store`] |
-//! | understand it | the [`guide`], and [`kraube_core`](core), which decides everything |
+//! | understand it | the [`guide`], and [`kraube_core`], which decides everything |
 //!
 //! This crate performs what the core asks for: files, locks, requests. It decides nothing.
 
