@@ -3,10 +3,9 @@
 
 use crate::drive::{Io, Unwatched, Watch, duration, now};
 use crate::error::Error;
-use crate::store::Guard;
 use crate::token::{Live, Memory, Token};
 use crate::unsaved;
-use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Settle, Unsaved, Wanted};
+use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Unsaved, Wanted};
 use kraube_core::machine::Step;
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
@@ -139,15 +138,14 @@ impl Worker {
 
     fn run_once(&mut self, wanted: Wanted, watch: &mut dyn Watch<Obtain>) -> Result<Outcome, Error> {
         let id = RunId(random()?);
-        let key = self.io.store.key();
-        let (guard, before) = unsaved::take(&key).map(|entry| (entry.guard, entry.unsaved)).unzip();
+        let (guard, before, turn) = unsaved::take(self.io.store.key());
         let policy = self.policy.clone();
         let step: Step<Obtain, Outcome> = match before.clone() {
             Some(unsaved) => Obtain::start_unsaved(wanted, policy, id, unsaved, now()),
             None => Obtain::start(wanted, policy, id, now()),
         };
         let (outcome, guard) = self.io.drive(guard, step, watch);
-        keep(&key, &outcome, before, guard);
+        turn.end(&outcome, before, guard);
         Ok(outcome)
     }
 
@@ -204,13 +202,6 @@ impl Worker {
             }
             std::thread::sleep(duration(self.policy.save_pause));
         }
-    }
-}
-
-/// Keeps what an outcome leaves unsaved, with the lock.
-pub(crate) fn keep(key: &str, outcome: &impl Settle, before: Option<Unsaved>, guard: Option<Guard>) {
-    if let (Some(unsaved), Some(guard)) = (outcome.keep(before), guard) {
-        unsaved::put(key, unsaved::Entry { unsaved, guard });
     }
 }
 
@@ -271,7 +262,7 @@ impl Watch<Obtain> for Callers<'_> {
         for job in self.jobs.try_iter() {
             match job {
                 Job::Obtain(ask) if token.suits(&ask) => (ask.reply)(Ok(token.clone())),
-                job => self.late.push(job),
+                job @ (Job::Obtain(_) | Job::KeepFresh) => self.late.push(job),
             }
         }
     }

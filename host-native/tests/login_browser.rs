@@ -170,7 +170,7 @@ fn what_fails_without_a_person_fails_before_anything_is_shown() {
     std::fs::write(world.dir.path().join("file"), "").expect("a file");
     let unwritable = LoginOptions { path: Some(world.dir.path().join("file/credentials.json")), ..world.options() };
     let (result, events, _) = begin(world.demo(), unwritable).end();
-    assert_eq!((result.expect_err("the store is no store").code(), events), ("store", vec![]));
+    assert_eq!((result.expect_err("the store is no store").code(), events), ("store_io", vec![]));
 
     let nameless = kraube::core::provider::Provider { client_id: None, ..world.demo() };
     let (result, events, _) = begin(nameless, world.options()).end();

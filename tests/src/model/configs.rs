@@ -25,34 +25,16 @@ const NONE: Faults = Faults {
     ticks: 0,
 };
 
-/// The ones that take seconds.
+/// The ones that take a second at most.
 pub fn short() -> Vec<Config> {
-    let (force, pair) = (&[FORCE, FORCE][..], &[&[GET, FORCE][..], &[GET, FORCE]][..]);
-    vec![
-        Config::new("2 x 2", &[force, force]).always_ready(),
-        Config::new("3 x 1", &[&[FORCE], &[FORCE], &[GET]]).always_ready(),
-        Config::new("1 kill, grace", pair).grace().faults(Faults { crashes: 1, ..NONE }),
-        Config::new("1 lost answer, grace", pair).grace().faults(Faults { lost: 1, ..NONE }),
-        Config::new("1 kill, strict", pair).faults(Faults { crashes: 1, ..NONE }),
-        Config::new("1 lost answer, strict", pair).faults(Faults { lost: 1, ..NONE }),
-        Config::new("1 failing write", pair).faults(Faults { writes: 1, ..NONE }),
-        Config::new("login", &[force, &[LOGIN, FORCE]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
-        Config::new("logout", &[force, &[FORGET]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
-        throttled("throttled", &[&[GET, GET], &[GET, GET]]),
-        foreign("foreign writer", pair),
-    ]
+    full().into_iter().filter(|config| !config.long).collect()
 }
 
 /// All.
 pub fn full() -> Vec<Config> {
-    let mut all = short();
-    all.extend(without_faults());
-    all.extend(kills_and_lost_answers());
-    all.extend(servers());
-    all.extend(disks());
-    all.extend(logins_and_logouts());
-    all.extend(others());
-    all
+    let groups =
+        [basics, without_faults, kills_and_lost_answers, servers, disks, logins_and_logouts, others].into_iter();
+    groups.flat_map(|group| group()).collect()
 }
 
 /// Mistakes of a host, and what each must show.
@@ -85,13 +67,30 @@ pub fn mutants() -> Vec<(Config, &'static [Kind])> {
     ]
 }
 
+fn basics() -> Vec<Config> {
+    let (force, pair) = (&[FORCE, FORCE][..], &[&[GET, FORCE][..], &[GET, FORCE]][..]);
+    vec![
+        Config::new("2 x 2", &[force, force]).always_ready(),
+        Config::new("3 x 1", &[&[FORCE], &[FORCE], &[GET]]).always_ready(),
+        Config::new("1 kill, grace", pair).grace().faults(Faults { crashes: 1, ..NONE }),
+        Config::new("1 lost answer, grace", pair).grace().faults(Faults { lost: 1, ..NONE }),
+        Config::new("1 kill, strict", pair).faults(Faults { crashes: 1, ..NONE }),
+        Config::new("1 lost answer, strict", pair).faults(Faults { lost: 1, ..NONE }),
+        Config::new("1 failing write", pair).faults(Faults { writes: 1, ..NONE }),
+        Config::new("login", &[force, &[LOGIN, FORCE]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
+        Config::new("logout", &[force, &[FORGET]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
+        throttled("throttled", &[&[GET, GET], &[GET, GET]]),
+        foreign("foreign writer", pair),
+    ]
+}
+
 fn without_faults() -> Vec<Config> {
     let two = &[FORCE, FORCE][..];
     let three = &[FORCE, FORCE, FORCE][..];
     vec![
         Config::new("3 x 3", &[three, three, three]).always_ready(),
-        Config::new("4 x 2", &[two, two, two, two]).always_ready(),
-        Config::new("3 x 3, fresh", &[three, three, three]).stored(StoredToken::Fresh).always_ready(),
+        Config::new("4 x 2", &[two, two, two, two]).long().always_ready(),
+        Config::new("3 x 3, fresh", &[three, three, three]).long().stored(StoredToken::Fresh).always_ready(),
         Config::new("3 x 2, stale, impatient", &[two, two, &[GET, GET]])
             .stored(StoredToken::Stale)
             .faults(Faults { timeouts: 2, ..NONE }),
@@ -104,17 +103,19 @@ fn kills_and_lost_answers() -> Vec<Config> {
     let pair: &[&[Job]] = &[&[GET, FORCE], &[FORCE, GET]];
     let kills = Faults { crashes: 2, ..NONE };
     vec![
-        Config::new("3 x 3, 2 kills, 1 lost answer, grace", three).grace().faults(Faults { lost: 1, ..kills }),
-        Config::new("3 x 2, 2 kills, 2 lost answers, grace", two).grace().faults(Faults { lost: 2, ..kills }),
-        Config::new("3 x 2, 2 kills, 2 lost answers, strict", two).faults(Faults { lost: 2, ..kills }),
-        Config::new("3 x 2, 3 lost answers, grace", two).grace().faults(Faults { lost: 3, ..NONE }),
-        Config::new("3 x 2, 2 kills, ticks, grace", two).grace().faults(Faults { ticks: 2, ..kills }),
+        Config::new("3 x 3, 2 kills, 1 lost answer, grace", three).long().grace().faults(Faults { lost: 1, ..kills }),
+        Config::new("3 x 2, 2 kills, 2 lost answers, grace", two).long().grace().faults(Faults { lost: 2, ..kills }),
+        Config::new("3 x 2, 2 kills, 2 lost answers, strict", two).long().faults(Faults { lost: 2, ..kills }),
+        Config::new("3 x 2, 3 lost answers, grace", two).long().grace().faults(Faults { lost: 3, ..NONE }),
+        Config::new("3 x 2, 2 kills, ticks, grace", two).long().grace().faults(Faults { ticks: 2, ..kills }),
         Config::new("2 x 2, 1 kill, 1 lost answer, jumps past expiry", pair)
+            .long()
             .grace()
             .tick(Millis::from_secs(4000))
             .faults(Faults { crashes: 1, lost: 1, ticks: 2, ..NONE }),
         Config::new("3 x 2, 2 kills, fresh, grace", two).stored(StoredToken::Fresh).grace().faults(kills),
         Config::new("3 x 2, 1 kill, 1 lost answer, impatient, grace", two)
+            .long()
             .stored(StoredToken::Stale)
             .grace()
             .faults(Faults { crashes: 1, lost: 1, timeouts: 1, ..NONE }),
@@ -128,21 +129,21 @@ fn servers() -> Vec<Config> {
     vec![
         Config::new("3 x 2, 2 server errors, grace", two).grace().faults(errors),
         Config::new("3 x 2, 2 server errors, strict", two).faults(errors),
-        Config::new("3 x 2, 1 server error, 1 kill, 1 lost, grace", two).grace().faults(Faults {
+        Config::new("3 x 2, 1 server error, 1 kill, 1 lost, grace", two).long().grace().faults(Faults {
             server_errors: 1,
             crashes: 1,
             lost: 1,
             ..NONE
         }),
-        throttled("3 x 2, throttled", two),
-        Config::new("3 x 2, throttled, lost answer, strict", two).faults(Faults {
+        throttled("3 x 2, throttled", two).long(),
+        Config::new("3 x 2, throttled, lost answer, strict", two).long().faults(Faults {
             throttles: 2,
             lost: 1,
             not_sent: 1,
             ticks: 1,
             ..NONE
         }),
-        Config::new("3 x 2, 404 once, unreachable, ticks", two).faults(Faults {
+        Config::new("3 x 2, 404 once, unreachable, ticks", two).long().faults(Faults {
             statuses: 1,
             not_sent: 2,
             ticks: 2,
@@ -154,11 +155,11 @@ fn servers() -> Vec<Config> {
             ..NONE
         }),
         Config::new("2 x 2, dead on arrival", pair).dead_on_arrival(),
-        Config::new("2 x 2, dead on arrival, kill, lost, grace", pair).dead_on_arrival().grace().faults(Faults {
-            crashes: 1,
-            lost: 1,
-            ..NONE
-        }),
+        Config::new("2 x 2, dead on arrival, kill, lost, grace", pair)
+            .long()
+            .dead_on_arrival()
+            .grace()
+            .faults(Faults { crashes: 1, lost: 1, ..NONE }),
     ]
 }
 
@@ -170,14 +171,19 @@ fn disks() -> Vec<Config> {
         Config::new("3 x 2, 2 failing writes, patient, strict", two)
             .policy(|policy| policy.save_time = Millis::from_secs(2))
             .faults(writes),
-        Config::new("3 x 2, 2 failing writes, kill, grace", two).grace().faults(Faults { crashes: 1, ..writes }),
-        Config::new("3 x 2, failing writes, lost, server error", two).faults(Faults {
+        Config::new("3 x 2, 2 failing writes, kill, grace", two).long().grace().faults(Faults { crashes: 1, ..writes }),
+        Config::new("3 x 2, failing writes, lost, server error", two).long().faults(Faults {
             lost: 1,
             server_errors: 1,
             ..writes
         }),
-        Config::new("3 x 2, failing reads and writes, strict", two).faults(Faults { reads: 2, writes: 1, ..NONE }),
+        Config::new("3 x 2, failing reads and writes, strict", two).long().faults(Faults {
+            reads: 2,
+            writes: 1,
+            ..NONE
+        }),
         Config::new("3 x 2, failing writes, jumps past expiry", two)
+            .long()
             .tick(Millis::from_secs(4000))
             .faults(Faults { ticks: 1, ..writes }),
     ]
@@ -187,19 +193,19 @@ fn logins_and_logouts() -> Vec<Config> {
     let force = &[FORCE, FORCE][..];
     let faults = Faults { writes: 1, timeouts: 1, crashes: 1, lost: 1, ..NONE };
     vec![
-        Config::new("login, refreshes", &[force, &[GET, FORCE], &[LOGIN, FORCE]]).faults(faults),
-        Config::new("2 logins, refreshes", &[force, &[SAVE, FORCE], &[LOGIN, FORCE]]).faults(faults),
-        Config::new("logout, refreshes", &[force, &[GET, FORCE], &[FORGET]]).faults(faults),
-        Config::new("logout, login, refreshes", &[force, &[FORGET, GET], &[LOGIN, FORCE]]).faults(faults),
+        Config::new("login, refreshes", &[force, &[GET, FORCE], &[LOGIN, FORCE]]).long().faults(faults),
+        Config::new("2 logins, refreshes", &[force, &[SAVE, FORCE], &[LOGIN, FORCE]]).long().faults(faults),
+        Config::new("logout, refreshes", &[force, &[GET, FORCE], &[FORGET]]).long().faults(faults),
+        Config::new("logout, login, refreshes", &[force, &[FORGET, GET], &[LOGIN, FORCE]]).long().faults(faults),
         Config::new("logout and login in one process", &[force, &[FORCE, FORGET, LOGIN, FORCE]]).faults(faults),
         Config::new("login over a refresh in one process", &[force, &[FORCE, SAVE, FORGET]])
             .faults(Faults { writes: 3, ..faults }),
-        Config::new("login, logout, grace", &[force, &[LOGIN, FORCE, FORGET]]).grace().faults(Faults {
+        Config::new("login, logout, grace", &[force, &[LOGIN, FORCE, FORGET]]).long().grace().faults(Faults {
             writes: 2,
             ticks: 1,
             ..faults
         }),
-        Config::new("2 logouts, refreshes", &[force, &[FORGET], &[FORGET, GET]]).faults(faults),
+        Config::new("2 logouts, refreshes", &[force, &[FORGET], &[FORGET, GET]]).long().faults(faults),
     ]
 }
 
@@ -207,7 +213,7 @@ fn others() -> Vec<Config> {
     let pair: &[&[Job]] = &[&[GET, FORCE], &[GET, FORCE]];
     let three: &[&[Job]] = &[&[GET, FORCE], &[FORCE], &[FORCE]];
     vec![
-        foreign("3, foreign writer", three),
+        foreign("3, foreign writer", three).long(),
         foreign("foreign writer, login, logout", &[&[GET, FORCE], &[LOGIN, FORGET]]),
         Config::new("foreign login, lost answer, kill", three).faults(Faults {
             foreign_logins: 1,

@@ -42,6 +42,8 @@ pub struct Config {
     pub always_ready: bool,
     /// What cannot be kept here, and is counted alone.
     pub excused: Vec<Kind>,
+    /// It takes too long for every run of the tests.
+    pub long: bool,
 }
 
 /// A job of a process.
@@ -188,6 +190,7 @@ impl Config {
             mutant: None,
             always_ready: false,
             excused: Vec::new(),
+            long: false,
         }
     }
 
@@ -242,6 +245,12 @@ impl Config {
     /// With clocks that jump this far.
     pub fn tick(mut self, tick: Millis) -> Self {
         self.tick = tick;
+        self
+    }
+
+    /// Too long for every run of the tests.
+    pub fn long(mut self) -> Self {
+        self.long = true;
         self
     }
 

@@ -131,7 +131,7 @@ impl Server {
         let (current, access) = (family.current, family.issued);
         let refresh = match asks {
             Asks::Refresh(_) if !rotates => String::new(),
-            _ => format!(r#","refresh_token":"r{number}-{current}""#),
+            Asks::Refresh(_) | Asks::Code(_) | Asks::Revoke(_) => format!(r#","refresh_token":"r{number}-{current}""#),
         };
         let body = format!(r#"{{"access_token":"a{number}-{access}","expires_in":{life}{refresh}}}"#);
         Answered { access: Some((number, access)), ..status(200, &body) }
