@@ -3,6 +3,10 @@
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 
+#[doc = include_str!("../docs/machines.md")]
+#[doc = include_str!("../docs/state-diagram.md")]
+pub mod machines {}
+
 #[doc = include_str!("../docs/hosts.md")]
 pub mod hosts {}
 

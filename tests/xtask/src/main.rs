@@ -60,7 +60,9 @@ fn model(rest: &[String]) -> Result<(), String> {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     run("cargo", &["build", "--release", "--package", "kraube-cli"])?;
-    binary("bench", rest)
+    let mut arguments = vec!["run", "--release", "--package", "kraube-bench", "--"];
+    arguments.extend(rest.iter().map(String::as_str));
+    run("cargo", &arguments)
 }
 
 /// Without arguments, each crate is also unpacked and built, as its users would.
