@@ -2,7 +2,7 @@
 
 mod scene;
 
-use kraube::core::credential::{Failure, LoginReason};
+use kraube::core::credential::{Cause, Failure, LoginReason};
 use kraube::core::record::Refusal;
 use kraube::{Error, Token};
 use kraube_testserver::{Config, Fault, FaultKind, Server, Shape};
@@ -126,6 +126,15 @@ fn fault_20_a_request_that_never_took_effect_is_sent_again() {
     }
     assert_eq!((scene.requests(), scene.server.counters().rotations), (5, 2));
     scene.assert_alive();
+}
+
+#[test]
+fn fault_23_a_body_without_end_is_cut() {
+    let scene = Scene::new(Config::default());
+    scene.server.inject(Fault::before(FaultKind::HugeBody(u64::MAX)).times(3));
+    let error = scene.source().blocking_token().expect_err("it is no token document");
+    let Some(Failure::Uncertain { cause, .. }) = error.failure() else { panic!("{error:?}") };
+    assert!(matches!(cause, Cause::Unreadable(detail) if detail.contains("too long")), "{cause:?}");
 }
 
 #[test]
