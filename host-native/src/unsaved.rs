@@ -25,3 +25,8 @@ pub(crate) fn put(key: &str, entry: Entry) {
 pub(crate) fn any(key: &str) -> bool {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
 }
+
+/// Whether no store of this process has one.
+pub(crate) fn none() -> bool {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+}
