@@ -7,7 +7,7 @@ use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::token::{Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker};
-use kraube_core::credential::Baseline;
+use kraube_core::credential::{Baseline, Wanted};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{Credentials, LoginId};
@@ -115,7 +115,7 @@ impl TokenSource {
     }
 
     /// A handle on the same source that stays with the login it meets first. Where somebody logs in anew, it fails
-    /// with [`Failure::AccountChanged`] for good, instead of going on with the new login.
+    /// with [`AccountChanged`](kraube_core::credential::Failure::AccountChanged) for good, instead of going on with the new login.
     #[must_use]
     pub fn pin_login(&self) -> Self {
         Self { pin: Some(Arc::default()), ..self.clone() }
@@ -139,7 +139,7 @@ impl TokenSource {
     /// # Errors
     /// As for [`token`](Self::token).
     pub fn blocking_token(&self) -> Result<Token, Error> {
-        if let Some(token) = self.fresh() {
+        if let Some(token) = self.fresh().or_else(|| self.stored()) {
             return Ok(token);
         }
         let (answer, answered) = mpsc::sync_channel(1);
@@ -179,21 +179,40 @@ impl TokenSource {
         (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
     }
 
+    /// A living token that the store has, for a caller before whom nobody needed the thread. A short program, such as
+    /// the command, never starts one. Within a runtime it is left to the thread: a store may use a runtime of its own.
+    fn stored(&self) -> Option<Token> {
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Thread::Idle(worker) = &*thread else { return None };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return None;
+        }
+        let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
+        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
+        let token = worker.peek(wanted)?.asked(self.min_valid);
+        if let Some(pin) = &self.pin {
+            let _ = pin.set(token.live().login.clone());
+        }
+        Some(token)
+    }
+
+    fn baseline(&self) -> Baseline {
+        let pinned = self.pin.as_ref().and_then(|pin| pin.get().cloned());
+        pinned.map_or(Baseline::FirstRead, Baseline::Login)
+    }
+
     fn ask(&self, reply: Reply) -> Result<(), Error> {
-        let rejected = self.shared.memory.rejected();
-        let ask = |login: Option<Option<LoginId>>, pinned, reply| {
-            let baseline = login.map_or(Baseline::FirstRead, Baseline::Login);
-            Job::Obtain(Ask { min_valid: self.min_valid, rejected, baseline, pinned, reply })
+        let (min_valid, rejected, baseline) = (self.min_valid, self.shared.memory.rejected(), self.baseline());
+        let reply: Reply = match self.pin.clone() {
+            None => reply,
+            Some(pin) => Box::new(move |result| {
+                if let Ok(token) = &result {
+                    let _ = pin.set(token.live().login.clone());
+                }
+                reply(result);
+            }),
         };
-        let Some(pin) = self.pin.clone() else { return self.send(ask(None, false, reply)) };
-        let pinned = pin.get().cloned();
-        let reply: Reply = Box::new(move |result| {
-            if let Ok(token) = &result {
-                let _ = pin.set(token.live().login.clone());
-            }
-            reply(result);
-        });
-        self.send(ask(pinned, true, reply))
+        self.send(Job::Obtain(Ask { min_valid, rejected, baseline, pinned: self.pin.is_some(), reply }))
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
