@@ -284,6 +284,7 @@ fn kept_tokens_and_a_store_that_panics_leave_no_trace() {
 
     let spoil = Arc::new(Spoil { read: Box::new(|_| panic!("the store is out of order")), ..Spoil::default() });
     let source = TokenSource::from_store(Spoilt { inner: store(&scene.file), spoil }, options(quick()));
+    source.keep_fresh().expect("there is a thread");
     for _ in 0..2 {
         assert_error_clean(&source.blocking_token().expect_err("its thread is gone"));
     }
