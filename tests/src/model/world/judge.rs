@@ -39,9 +39,29 @@ impl World {
         } else {
             ready(outcome).and_then(|ready| ready.stale.as_ref())
         };
-        if let Some(Failure::LoginRequired(LoginReason::Refused(reason))) = failure {
-            self.judge_refusal(p, *reason);
+        match failure {
+            Some(Failure::LoginRequired(LoginReason::Refused(reason))) => self.judge_refusal(p, *reason),
+            Some(Failure::Unavailable { .. }) => self.judge_doubt(p, false),
+            Some(Failure::Uncertain { .. }) => self.judge_doubt(p, true),
+            _ => {}
         }
+    }
+
+    /// Doubt is told where there is cause for it, of the token that is stored, and nowhere else.
+    fn judge_doubt(&mut self, p: u8, told: bool) {
+        let Some(token @ (family, generation)) = self.process(p).sent else { return };
+        if self.visible().is_none_or(|stored| stored.refresh != Some(token)) {
+            return;
+        }
+        let doubted = self.server.families[usize::from(family)].is_doubted(generation);
+        self.require(told || !doubted, Kind::WrongReason, || {
+            format!("process {p} is not told of the doubt of {token:?}")
+        });
+        let (left, faults) = (&self.left, &self.config.faults);
+        let marks_of_others = left.crashes < faults.crashes || left.writes < faults.writes;
+        self.require(!told || doubted || marks_of_others, Kind::WrongReason, || {
+            format!("process {p} is told of a doubt of {token:?} that nothing gave cause for")
+        });
     }
 
     pub(super) fn judge_write(&mut self, p: u8, new: &Stored, obtains: bool) {
