@@ -1,16 +1,17 @@
 //! What a Rust program uses: [`TokenSource`] and [`Token`].
 
-use crate::drive::{Io, timestamp};
+use crate::drive::{Io, now, timestamp};
 use crate::error::Error;
 use crate::http::Http;
 use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
-use crate::token::{Memory, Token};
+use crate::token::{Live, Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker};
-use kraube_core::credential::Baseline;
+use kraube_core::credential::{Baseline, Obtain, Outcome, Wanted};
+use kraube_core::machine::{Action, Input, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
-use kraube_core::record::{Credentials, LoginId};
+use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::time::Millis;
 use std::fmt;
@@ -145,6 +146,29 @@ impl TokenSource {
         let (answer, answered) = mpsc::sync_channel(1);
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
         answered.recv().unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
+    }
+
+    /// The stored token, if it is all that is asked for: one look at the store by the calling thread. No thread is
+    /// started, no lock taken, nobody asked. For programs that ask once and end; the others, and whoever gets `None`,
+    /// call [`blocking_token`](Self::blocking_token).
+    pub fn stored_token(&self) -> Option<Token> {
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Thread::Idle(worker) = &*thread else { return None };
+        let pinned = self.pin.as_ref().and_then(|pin| pin.get().cloned());
+        let baseline = pinned.map_or(Baseline::FirstRead, Baseline::Login);
+        let rejected = self.shared.memory.rejected();
+        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
+        // A run that ends with its first look leaves no trace that would name it.
+        let step = Obtain::start(wanted, self.shared.policy.clone(), RunId(0), now());
+        let Step::Continue(machine, Action::Read) = step else { return None };
+        let step = machine.step(Input::Read(worker.io.store.read()), now());
+        let Step::Done(Outcome::Ready(ready)) = step else { return None };
+        let live = Arc::new(Live::from(*ready));
+        self.shared.memory.keep(&live);
+        if let Some(pin) = &self.pin {
+            let _ = pin.set(live.login.clone());
+        }
+        Some(Token::new(live).asked(self.min_valid))
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
