@@ -45,6 +45,12 @@ pub(crate) fn any(key: &str) -> bool {
     kept().entries.contains_key(key)
 }
 
+/// Whether no store of this process has one.
+pub(crate) fn none() -> bool {
+    let kept = kept();
+    kept.entries.is_empty() && kept.out.is_empty()
+}
+
 impl Turn {
     /// Keeps what an outcome leaves unsaved, with the lock.
     pub(crate) fn end(self, outcome: &impl Settle, before: Option<Unsaved>, guard: Option<Guard>) {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::token::{Live, Memory, Token};
 use crate::unsaved;
 use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Unsaved, Wanted};
-use kraube_core::machine::Step;
+use kraube_core::machine::{Action, Input, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{LoginId, RunId};
@@ -80,6 +80,20 @@ impl Worker {
         self.farewell();
     }
 
+    /// A run as far as its first look, on the thread of a caller. `None` where it would have to go on: it has changed
+    /// nothing by then, and is begun anew on the thread.
+    pub(crate) fn peek(&self, wanted: Wanted) -> Option<Token> {
+        if !unsaved::none() {
+            return None;
+        }
+        let step: Step<Obtain, Outcome> = Obtain::start(wanted, self.policy.clone(), RunId(random().ok()?), now());
+        let Step::Continue(machine, Action::Read) = step else { return None };
+        let Step::Done(Outcome::Ready(ready)) = machine.step(Input::Read(self.io.store.read()), now()) else {
+            return None;
+        };
+        Some(self.remember(*ready))
+    }
+
     fn sort(&mut self, jobs: impl Iterator<Item = Job>) -> Vec<Ask> {
         let asks = jobs.filter_map(|job| match job {
             Job::Obtain(ask) => Some(ask),
@@ -131,9 +145,13 @@ impl Worker {
             Outcome::Failed(failure) => Err(Error::Failed(failure)),
             _ => Err(Error::System("the core ended in a way that this version does not know".into())),
         }?;
+        Ok(self.remember(ready))
+    }
+
+    fn remember(&self, ready: Ready) -> Token {
         let live = Arc::new(Live::from(ready));
         self.memory.keep(&live);
-        Ok(Token::new(live))
+        Token::new(live)
     }
 
     fn run_once(&mut self, wanted: Wanted, watch: &mut dyn Watch<Obtain>) -> Result<Outcome, Error> {

@@ -131,6 +131,7 @@ fn fault_40_a_stopped_holder_holds_up_nobody_who_has_a_living_token() {
     helper.go_on();
     scene.wait_for_rotation();
     signal(&helper, Signal::STOP);
+    scene::until("all its threads have stopped", || is_stopped(&helper));
     scene.gate.open();
     let source = scene.source_by(Policy { deadline: Millis(300), ..quick() });
     let token = source.blocking_token().expect("it lives");
@@ -296,6 +297,14 @@ fn expire(scene: &Scene) {
 fn signal(helper: &Helper, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(helper.pid()).expect("a process id")).expect("a process id");
     kill_process(pid, signal).expect("it is our child");
+}
+
+fn is_stopped(helper: &Helper) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", helper.pid())).expect("it is our child");
+    threads.flatten().all(|thread| {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    })
 }
 
 #[test]
