@@ -139,12 +139,31 @@ impl TokenSource {
     /// # Errors
     /// As for [`token`](Self::token).
     pub fn blocking_token(&self) -> Result<Token, Error> {
-        if let Some(token) = self.fresh().or_else(|| self.stored()) {
+        if let Some(token) = self.fresh().or_else(|| self.stored_token()) {
             return Ok(token);
         }
         let (answer, answered) = mpsc::sync_channel(1);
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
         answered.recv().unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
+    }
+
+    /// The stored token, if it is all that is asked for, and nobody has needed kraube's thread yet: one look at the store
+    /// by the calling thread, which takes no lock, starts no thread and asks nobody. [`blocking_token`](Self::blocking_token)
+    /// begins with it; it stands alone for programs that prepare for a refresh only where one is due. Within a runtime
+    /// it is `None`: a store may use a runtime of its own.
+    pub fn stored_token(&self) -> Option<Token> {
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Thread::Idle(worker) = &*thread else { return None };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return None;
+        }
+        let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
+        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
+        let token = worker.peek(wanted)?.asked(self.min_valid);
+        if let Some(pin) = &self.pin {
+            let _ = pin.set(token.live().login.clone());
+        }
+        Some(token)
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
@@ -177,23 +196,6 @@ impl TokenSource {
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
         let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
         (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
-    }
-
-    /// A living token that the store has, for a caller before whom nobody needed the thread. A short program, such as
-    /// the command, never starts one. Within a runtime it is left to the thread: a store may use a runtime of its own.
-    fn stored(&self) -> Option<Token> {
-        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Thread::Idle(worker) = &*thread else { return None };
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return None;
-        }
-        let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
-        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
-        let token = worker.peek(wanted)?.asked(self.min_valid);
-        if let Some(pin) = &self.pin {
-            let _ = pin.set(token.live().login.clone());
-        }
-        Some(token)
     }
 
     fn baseline(&self) -> Baseline {

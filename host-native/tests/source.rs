@@ -451,3 +451,27 @@ fn fault_39_an_expiry_counts_from_the_request_and_a_clock_set_back_asks_once_at_
     assert_eq!(scene.requests(), 2);
     scene.assert_alive();
 }
+
+#[test]
+fn a_stored_token_is_had_by_the_caller_alone() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let busy = FileStore::open(&scene.file).expect("a path").lock(scene::BOUND, None).expect("it is free");
+    let source = scene.source();
+    let token = source.stored_token().expect("it lives");
+    assert_eq!(token.expose(), scene.login.access_token);
+    assert!(source.min_valid(Duration::from_secs(24 * 3600)).stored_token().is_some_and(|token| token.is_short()));
+    source.reject(&token);
+    assert!(source.stored_token().is_none(), "it was rejected");
+    drop(busy);
+    assert_ne!(source.blocking_token().expect("the server rotates").expose(), token.expose());
+    assert_eq!(scene.requests(), 1);
+}
+
+#[test]
+fn an_expired_stored_token_is_none_and_nothing_happens() {
+    let scene = Scene::new(Config::default());
+    let before = std::fs::read(&scene.file).expect("it is stored");
+    assert!(scene.source().stored_token().is_none());
+    assert_eq!(std::fs::read(&scene.file).expect("it is stored"), before);
+    assert_eq!(scene.requests(), 0);
+}

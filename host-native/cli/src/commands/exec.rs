@@ -1,6 +1,6 @@
 //! `kraube exec`: a command with a living access token in its environment.
 
-use super::token::{self, ACCESS_TOKEN, Life};
+use super::token::{ACCESS_TOKEN, Life, Source};
 use crate::exit::{Code, Failed};
 use crate::process;
 use std::convert::Infallible;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
     };
     let mut command = Command::new(program);
     {
-        let source = token::open(credentials)?;
+        let source = Source::open(credentials)?;
         let token = args.life.obtain(&source)?;
         command.args(rest).env(&args.env, token.expose());
         // The source ends here, and with it whatever it still had to store: the command's process is no place for that.

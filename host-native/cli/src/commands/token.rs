@@ -10,7 +10,7 @@ use kraube::core::status::{State, Status};
 use kraube::paths::credentials_path;
 use kraube::{Error, Token, TokenSource};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The variable in which programs are given a token.
@@ -54,28 +54,47 @@ enum Format {
 
 pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
     let rejected = args.rejected.then(read_rejected).transpose()?;
-    let source = open(credentials)?;
-    rejected.iter().for_each(|token| source.reject_secret(token));
+    let source = Source::open(credentials)?;
+    rejected.iter().for_each(|token| source.tokens.reject_secret(token));
     let token = args.life.obtain(&source)?;
     ui::print(|out| args.format.write(&token, out))?;
     Ok(Code::Ok)
 }
 
-/// A source that stays with the login it begins with: that is the one the caller asked for.
-pub(crate) fn open(credentials: Option<&Path>) -> Result<TokenSource, Failed> {
-    let path = credentials_path(credentials).map_err(Error::from)?;
-    let source = TokenSource::from_file(Some(&path))?.pin_login();
-    // While the record says that the refresh token is being spent, by this process perhaps, the answer is awaited.
-    process::end_when_not(move || matches!(kraube::status(Some(&path)), Ok(Status { state: State::InDoubt, .. })));
-    Ok(source)
+/// The tokens of a file.
+pub(crate) struct Source {
+    path: PathBuf,
+    tokens: TokenSource,
+}
+
+impl Source {
+    /// It stays with the login it begins with: that is the one the caller asked for.
+    pub(crate) fn open(credentials: Option<&Path>) -> Result<Self, Failed> {
+        let path = credentials_path(credentials).map_err(Error::from)?;
+        let tokens = TokenSource::from_file(Some(&path))?.pin_login();
+        Ok(Self { path, tokens })
+    }
+
+    /// Most calls find a token that is stored, and are to cost no more than that.
+    fn token(&self, min_valid: Duration) -> Result<Token, Failed> {
+        let tokens = self.tokens.min_valid(min_valid);
+        if let Some(token) = tokens.stored_token() {
+            return Ok(token);
+        }
+        let path = self.path.clone();
+        // While the record says that the refresh token is being spent, by this process perhaps, the answer is awaited.
+        process::end_when_not(move || matches!(kraube::status(Some(&path)), Ok(Status { state: State::InDoubt, .. })));
+        let token = tokens.blocking_token()?;
+        process::go_on()?;
+        Ok(token)
+    }
 }
 
 impl Life {
     /// A token of the source. Where it is not all that was asked for, that is told.
-    pub(crate) fn obtain(&self, source: &TokenSource) -> Result<Token, Failed> {
+    pub(crate) fn obtain(&self, source: &Source) -> Result<Token, Failed> {
         let min_valid = self.min_valid.unwrap_or_default();
-        let token = source.min_valid(min_valid).blocking_token()?;
-        process::go_on()?;
+        let token = source.token(min_valid)?;
         let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
         if let Some(failure) = token.stale() {
             ui::hint(&format!("the token was not refreshed and lives for {} more: {failure}", ui::span(left)));
