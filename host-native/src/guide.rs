@@ -12,3 +12,6 @@ pub mod hosts {}
 
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
+
+#[doc = include_str!("../docs/requirements.md")]
+pub mod requirements {}

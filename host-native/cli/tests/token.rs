@@ -281,7 +281,7 @@ fn an_interrupted_refresh_is_completed_and_stored_first() {
     let login = world.log_in(-MINUTE);
     world.server.set_config(|config| config.latency = Duration::from_secs(1));
     let events = world.server.events();
-    let child = start(world.command(&["token"]), "");
+    let child = start(world.in_foreground(&["token"]), "");
     let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
     assert!(matches!(sent, Event::TokenRequest { .. }), "{sent:?}");
     support::interrupt(&child);
@@ -300,7 +300,7 @@ fn a_second_interrupt_does_not_wait() {
     let login = world.log_in(-MINUTE);
     world.server.inject(Fault::before(FaultKind::Hang));
     let events = world.server.events();
-    let mut child = start(world.command(&["token"]), "");
+    let mut child = start(world.in_foreground(&["token"]), "");
     events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
     support::interrupt(&child);
     // The first one is known to be handled when the line is there: two at once would count as one.

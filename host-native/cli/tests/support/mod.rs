@@ -77,6 +77,17 @@ impl World {
         command
     }
 
+    /// The same, with the signals as a terminal has them: the tests may have been started in the background, by a shell
+    /// that ignores some for all below it.
+    #[cfg(unix)]
+    pub(crate) fn in_foreground(&self, args: &[&str]) -> Command {
+        let plain = self.command(args);
+        let mut command = Command::new("env");
+        command.env_clear().arg("--default-signal=HUP,INT,TERM").arg(plain.get_program()).args(plain.get_args());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(self.home());
+        command
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(self.command(args), "")
     }
