@@ -32,7 +32,7 @@ pub(super) struct Process {
     pub(super) received: Option<Received>,
     /// The refresh token that this run sent last.
     pub(super) sent: Option<Token>,
-    /// The family that this logout saw first.
+    /// The family that this run saw first.
     pub(super) saw: Option<u8>,
     pub(super) code: &'static str,
 }
@@ -191,10 +191,12 @@ impl World {
                 });
                 None
             }
-            (None, Some(_)) => match self.config.scripts[usize::from(p)][usize::from(self.process(p).job)] {
-                Job::Install { family, .. } => Some(Received { access: (family, 0), parent: None, over }),
-                Job::Get | Job::Force | Job::Forget => None,
-            },
+            (_, Some(_)) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
+                match self.config.scripts[usize::from(p)][usize::from(self.process(p).job)] {
+                    Job::Install { family, .. } => Some(Received { access: (family, 0), parent: None, over }),
+                    Job::Get | Job::Force | Job::Forget => None,
+                }
+            }
             (received, _) => received,
         };
         let process = self.process_mut(p);
