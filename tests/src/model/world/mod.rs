@@ -280,9 +280,11 @@ impl World {
                 self.clock.0 += 10;
             }
             // A new login takes the place of what is kept: it is stored, or kept in its stead.
-            let earlier = self.process(p).received.clone().filter(|_| !matches!(request.asks, Asks::Code(_)));
-            let fine = earlier.is_none_or(|earlier| self.is_settled(&earlier));
+            let earlier = self.process(p).received.clone();
+            let new_login = matches!(request.asks, Asks::Code(_));
+            let fine = new_login || earlier.as_ref().is_none_or(|earlier| self.is_settled(earlier));
             self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
+            self.give_up(earlier);
             let parent = if let Asks::Refresh(token) = request.asks { Some(token) } else { None };
             let over = self.stored_family();
             self.process_mut(p).received = Some(Received { access, parent, over });
