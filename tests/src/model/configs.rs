@@ -79,6 +79,14 @@ fn basics() -> Vec<Config> {
         Config::new("1 failing write", pair).faults(Faults { writes: 1, ..NONE }),
         Config::new("login", &[force, &[LOGIN, FORCE]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
         Config::new("logout", &[force, &[FORGET]]).faults(Faults { writes: 1, timeouts: 1, ..NONE }),
+        Config::new("login, logout", &[&[FORCE, LOGIN], &[FORGET]]).faults(Faults { timeouts: 1, writes: 1, ..NONE }),
+        Config::new("failing login beside kept tokens", &[&[FORCE, LOGIN, FORCE], &[FORCE]]).faults(Faults {
+            writes: 1,
+            lost: 1,
+            reads: 1,
+            ..NONE
+        }),
+        Config::new("404 once, unreachable", pair).faults(Faults { statuses: 1, not_sent: 1, ticks: 1, ..NONE }),
         throttled("throttled", &[&[GET, GET], &[GET, GET]]),
         foreign("foreign writer", pair),
     ]
@@ -234,6 +242,12 @@ fn others() -> Vec<Config> {
             Kind::LoginLost,
             Kind::WrongReason,
         ]),
+        Config::new("foreign login, lost answer, throttled", pair).faults(Faults {
+            foreign_logins: 1,
+            lost: 1,
+            throttles: 1,
+            ..NONE
+        }),
         Config::new("deleted lock file, grace", pair).grace().faults(Faults { deleted_locks: 1, ..NONE }).excusing(&[
             Kind::TwoRedemptions,
             Kind::SpentSent,

@@ -153,6 +153,8 @@ pub enum Kind {
     OtherDeleted,
     /// A token was served that is expired or rejected.
     BadToken,
+    /// A token of another login than the run began with was served.
+    OtherAccount,
     /// A run of a configuration without faults ended without a fresh token.
     Needless,
     /// A refusal was reported with the wrong reason.

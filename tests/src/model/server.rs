@@ -24,8 +24,10 @@ pub(super) struct Family {
     pub(super) revoked: bool,
     /// Revoked because a client asked for it.
     pub(super) on_request: bool,
-    /// One bit a generation: the answer to its redemption was lost, or might have been.
+    /// One bit a generation: it may be spent and its successor lost.
     pub(super) doubted: u32,
+    /// One bit a generation: a client had no answer, or one that tells nothing.
+    unknown: u32,
 }
 
 /// A token by its place: family and number.
@@ -163,6 +165,14 @@ impl Family {
 
     pub(super) fn is_doubted(&self, generation: u8) -> bool {
         self.doubted & (1 << generation) != 0
+    }
+
+    pub(super) fn is_unknown(&self, generation: u8) -> bool {
+        self.unknown & (1 << generation) != 0
+    }
+
+    pub(super) fn leave_unknown(&mut self, generation: u8) {
+        self.unknown |= 1 << generation;
     }
 
     pub(super) fn doubt(&mut self, generation: u8) {

@@ -6,7 +6,7 @@ use super::{HOUR, World};
 use crate::model::server::Token;
 use crate::model::{Faults, Job, Kind, Replay};
 use kraube_core::credential::{Failure, LoginReason, Outcome};
-use kraube_core::record::Refusal;
+use kraube_core::record::{LoginId, Refusal};
 use std::rc::Rc;
 
 /// What is wrong, with the particulars.
@@ -30,6 +30,10 @@ impl World {
         if let Some(ready) = ready(outcome) {
             let good = ready.expires_at > now.wall && Some(ready.access_token.fingerprint()) != rejected;
             self.require(good, Kind::BadToken, || format!("process {p} is given a token of no use"));
+            let saw = self.process(p).saw.filter(|_| self.process(p).kept.is_none());
+            let login = saw.map(|family| LoginId(format!("L{family}")));
+            let same = ready.login.is_none() || login.is_none() || ready.login == login;
+            self.require(same, Kind::OtherAccount, || format!("process {p} saw {login:?} and gets {:?}", ready.login));
         }
         let refreshed = matches!(outcome, Outcome::Ready(ready) if ready.stale.is_none());
         let needless = self.config.always_ready && !refreshed;
@@ -49,19 +53,29 @@ impl World {
 
     /// Doubt is told where there is cause for it, of the token that is stored, and nowhere else.
     fn judge_doubt(&mut self, p: u8, told: bool) {
-        let Some(token @ (family, generation)) = self.process(p).sent else { return };
-        if self.visible().is_none_or(|stored| stored.refresh != Some(token)) {
-            return;
-        }
-        let doubted = self.server.families[usize::from(family)].is_doubted(generation);
+        let stored = self.visible().and_then(|stored| stored.refresh);
+        let sent = self.process(p).sent.filter(|sent| stored == Some(*sent));
+        let doubted = sent.is_some_and(|token| self.is_doubted(token));
         self.require(told || !doubted, Kind::WrongReason, || {
-            format!("process {p} is not told of the doubt of {token:?}")
+            format!("process {p} is not told of the doubt of {sent:?}")
         });
-        let (left, faults) = (&self.left, &self.config.faults);
-        let marks_of_others = left.crashes < faults.crashes || left.writes < faults.writes;
-        self.require(!told || doubted || marks_of_others, Kind::WrongReason, || {
-            format!("process {p} is told of a doubt of {token:?} that nothing gave cause for")
+        let cause = doubted || sent.is_some_and(|token| self.is_unknown(token)) || self.has_marks_of_others();
+        self.require(!told || cause, Kind::WrongReason, || {
+            format!("process {p} is told of a doubt of {sent:?} that nothing gave cause for")
         });
+    }
+
+    fn is_doubted(&self, (family, generation): Token) -> bool {
+        self.server.families[usize::from(family)].is_doubted(generation)
+    }
+
+    fn is_unknown(&self, (family, generation): Token) -> bool {
+        self.server.families[usize::from(family)].is_unknown(generation)
+    }
+
+    /// Whether there may be a mark although nothing was sent.
+    fn has_marks_of_others(&self) -> bool {
+        self.left.crashes < self.config.faults.crashes || self.left.writes < self.config.faults.writes
     }
 
     pub(super) fn judge_write(&mut self, p: u8, new: &Stored, obtains: bool) {
@@ -105,8 +119,9 @@ impl World {
         }
         let may_be_lost = self.config.replay == Replay::Revokes && family.doubted != 0;
         self.require(may_be_lost, Kind::LoginLost, || format!("process {p} hears {}", reason.code()));
-        let said = reason == Refusal::RotationLost || !may_be_lost;
-        self.require(said, Kind::WrongReason, || format!("process {p} hears {}", reason.code()));
+        let cause = self.process(p).sent.is_none_or(|token| self.is_doubted(token)) || self.has_marks_of_others();
+        let fine = if reason == Refusal::RotationLost { cause } else { !may_be_lost };
+        self.require(fine, Kind::WrongReason, || format!("process {p} hears {}", reason.code()));
     }
 
     /// Nothing more can happen. Does the login work?

@@ -262,6 +262,9 @@ impl World {
         if manner == Manner::Spends {
             self.doubt(asks);
         }
+        if matches!(manner, Manner::Spends | Manner::Fails) {
+            self.leave_unknown(asks);
+        }
         if self.requests[at].sender.is_none() {
             self.requests.remove(at);
         } else {
@@ -276,9 +279,12 @@ impl World {
             if self.config.dead_on_arrival {
                 self.clock.0 += 10;
             }
+            // A new login takes the place of what is kept: it is stored, or kept in its stead.
             let earlier = self.process(p).received.clone();
-            let fine = earlier.is_none_or(|earlier| self.is_settled(&earlier));
+            let new_login = matches!(request.asks, Asks::Code(_));
+            let fine = new_login || earlier.as_ref().is_none_or(|earlier| self.is_settled(earlier));
             self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
+            self.give_up(earlier);
             let parent = if let Asks::Refresh(token) = request.asks { Some(token) } else { None };
             let over = self.stored_family();
             self.process_mut(p).received = Some(Received { access, parent, over });
@@ -297,6 +303,13 @@ impl World {
         }
         if answered || travels {
             self.doubt(asks);
+        }
+        self.leave_unknown(asks);
+    }
+
+    fn leave_unknown(&mut self, asks: Asks) {
+        if let Asks::Refresh((family, generation)) = asks {
+            self.server.families[usize::from(family)].leave_unknown(generation);
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Process {
     pub(super) received: Option<Received>,
     /// The refresh token that this run sent last.
     pub(super) sent: Option<Token>,
-    /// The family that this logout saw first.
+    /// The family that this run saw first.
     pub(super) saw: Option<u8>,
     pub(super) code: &'static str,
 }
@@ -191,10 +191,13 @@ impl World {
                 });
                 None
             }
-            (None, Some(_)) => match self.config.scripts[usize::from(p)][usize::from(self.process(p).job)] {
-                Job::Install { family, .. } => Some(Received { access: (family, 0), parent: None, over }),
-                Job::Get | Job::Force | Job::Forget => None,
-            },
+            (earlier, Some(_)) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
+                self.give_up(earlier);
+                match self.config.scripts[usize::from(p)][usize::from(self.process(p).job)] {
+                    Job::Install { family, .. } => Some(Received { access: (family, 0), parent: None, over }),
+                    Job::Get | Job::Force | Job::Forget => None,
+                }
+            }
             (received, _) => received,
         };
         let process = self.process_mut(p);
@@ -215,11 +218,16 @@ impl World {
         let kept = process.kept.take().is_some();
         let received = process.received.take();
         self.unsaved_lost |= kept;
-        if let Some(token) = received.and_then(|received| received.parent) {
-            self.doubt(Asks::Refresh(token));
-        }
+        self.give_up(received);
         for request in &mut self.requests {
             request.outlasted_by &= !(1 << p);
+        }
+    }
+
+    /// Tokens that were received are not kept any more, and they are not stored.
+    pub(super) fn give_up(&mut self, received: Option<Received>) {
+        if let Some(token) = received.and_then(|received| received.parent) {
+            self.doubt(Asks::Refresh(token));
         }
     }
 
