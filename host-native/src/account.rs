@@ -6,8 +6,8 @@ use crate::http::Http;
 use crate::paths;
 use crate::store::{FileStore, Store};
 use crate::unsaved;
-use crate::worker::{keep, login_id};
-use kraube_core::credential::{Forget, Forgotten, Install, InstallError, NewLogin, Unsaved};
+use crate::worker::login_id;
+use kraube_core::credential::{Forget, Forgotten, Install, InstallError, NewLogin};
 use kraube_core::policy::Policy;
 use kraube_core::record::Credentials;
 use kraube_core::status::{Status, status as judge};
@@ -41,12 +41,11 @@ pub fn status(path: Option<&Path>) -> Result<Status, Error> {
 pub fn logout(path: Option<&Path>, revoke: bool) -> Result<Forgotten, Error> {
     let store = open(path)?;
     on_own_thread(move || {
-        let key = store.key();
-        let (guard, before) = take(&key);
+        let (guard, before, turn) = unsaved::take_in_turn(store.key());
         let mut io = Io { store: Arc::new(store), http: Http::default() };
         let step = Forget::start(revoke, Policy::default(), before.clone());
         let (forgotten, guard) = io.drive(guard, step, &mut Unwatched);
-        keep(&key, &forgotten, before, guard);
+        turn.end(&forgotten, before, guard);
         Ok(forgotten)
     })
 }
@@ -56,22 +55,17 @@ pub fn logout(path: Option<&Path>, revoke: bool) -> Result<Forgotten, Error> {
 pub(crate) fn install(store: impl Store, new: NewLogin) -> Result<Credentials, Error> {
     on_own_thread(move || {
         let login = login_id()?;
-        let key = store.key();
-        let (guard, before) = take(&key);
+        let (guard, before, turn) = unsaved::take_in_turn(store.key());
         let mut io = Io { store: Arc::new(store), http: Http::default() };
         let step = Install::start(new, login, Policy::default());
         let (installed, guard) = io.drive(guard, step, &mut Unwatched);
-        keep(&key, &installed, before, guard);
+        turn.end(&installed, before, guard);
         installed.map_err(|error: InstallError| Error::Login(error))
     })
 }
 
 pub(crate) fn open(path: Option<&Path>) -> Result<FileStore, Error> {
     FileStore::open(paths::credentials_path(path)?).map_err(Error::Store)
-}
-
-fn take(key: &str) -> (Option<crate::store::Guard>, Option<Unsaved>) {
-    unsaved::take(key).map(|entry| (entry.guard, entry.unsaved)).unzip()
 }
 
 /// Callers may be within a runtime, where another one cannot be driven.

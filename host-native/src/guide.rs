@@ -3,8 +3,15 @@
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 
+#[doc = include_str!("../docs/machines.md")]
+#[doc = include_str!("../docs/state-diagram.md")]
+pub mod machines {}
+
 #[doc = include_str!("../docs/hosts.md")]
 pub mod hosts {}
 
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
+
+#[doc = include_str!("../docs/requirements.md")]
+pub mod requirements {}

@@ -1,6 +1,8 @@
 //! One HTTP client for every call: performs a core [`Request`] and reports what is known about it.
 
-use kraube_core::http::{Request, Response, SendError, SendErrorKind};
+use kraube_core::http::{Endpoint, Request, Response, SendError, SendErrorKind};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -12,17 +14,23 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A whole exchange takes no longer. It bounds how long a lock is held.
 const TOTAL: Duration = Duration::from_secs(15);
 
-/// The client and the runtime that it runs on, made when the first request is sent: a process that finds a living token
-/// never pays for them.
+/// The runtime and the clients that run on it, each made when it is needed first: a process that finds a living token
+/// never pays for them, and one that stays on this machine does not read its certificates.
 #[derive(Default)]
 pub(crate) struct Http {
-    ready: Option<(tokio::runtime::Runtime, Clients)>,
+    runtime: Option<tokio::runtime::Runtime>,
+    clients: BTreeMap<Way, reqwest::Client>,
 }
 
-struct Clients {
-    outside: reqwest::Client,
-    /// A loopback address means this machine, so no proxy is asked for it.
-    loopback: reqwest::Client,
+/// Where a request goes, as far as the clients differ.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// TLS, and a proxy where the environment names one.
+    Outside,
+    /// TLS to this machine. No proxy is asked for that.
+    Loopback,
+    /// In the clear, which endpoints are on the loopback interface alone.
+    Clear,
 }
 
 /// Something to do while a request is under way, at a given moment. It says when it wants to be called next.
@@ -34,46 +42,70 @@ pub(crate) struct Meanwhile<'a> {
 impl Http {
     /// Sends the request and waits for the answer. Blocks; must not be called from within a runtime.
     pub(crate) fn send(&mut self, request: Request, meanwhile: Option<Meanwhile<'_>>) -> Result<Response, SendError> {
-        let (runtime, clients) = match &self.ready {
-            Some((runtime, clients)) => (runtime, clients),
-            None => {
-                let made = Clients::new().map_err(|detail| SendError { kind: SendErrorKind::NotSent, detail })?;
-                let (runtime, clients) = self.ready.insert(made);
-                (&*runtime, &*clients)
-            }
-        };
-        let client = if request.url.is_loopback() { &clients.loopback } else { &clients.outside };
+        let ready = self.ready(Way::to(&request.url));
+        let (runtime, client) = ready.map_err(|detail| SendError { kind: SendErrorKind::NotSent, detail })?;
         runtime.block_on(interrupted(exchange(client, request), meanwhile))
+    }
+
+    fn ready(&mut self, way: Way) -> Result<(&tokio::runtime::Runtime, &reqwest::Client), String> {
+        let runtime = match &mut self.runtime {
+            Some(runtime) => runtime,
+            none => none.insert(runtime()?),
+        };
+        let client = match self.clients.entry(way) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(way.client()?),
+        };
+        Ok((runtime, client))
     }
 }
 
-impl Clients {
-    fn new() -> Result<(tokio::runtime::Runtime, Self), String> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|error| format!("no network runtime: {error}"))?;
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|error| chain(&error));
-        let outside = build(builder()?)?;
-        let loopback = build(builder()?.no_proxy())?;
-        Ok((runtime, Self { outside, loopback }))
+impl Drop for Http {
+    /// A name that is still being resolved must not hold up whoever drops the last source.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().enable_time().build().map_err(|error| format!("no network runtime: {error}"))
+}
+
+impl Way {
+    fn to(url: &Endpoint) -> Self {
+        match (url.as_str().starts_with("http:"), url.is_loopback()) {
+            (true, _) => Self::Clear,
+            (false, true) => Self::Loopback,
+            (false, false) => Self::Outside,
+        }
+    }
+
+    fn client(self) -> Result<reqwest::Client, String> {
+        let client = match self {
+            Self::Outside => builder(tls()?),
+            Self::Loopback => builder(tls()?).no_proxy(),
+            Self::Clear => builder(no_tls()?).no_proxy(),
+        };
+        client.build().map_err(|error| chain(&error))
     }
 }
 
 /// Nothing here may send a second request by itself: that would be a second redemption. So there are no redirects, no
 /// retries, no HTTP/2 (whose connections can be refused and repeated underneath), and a new connection for each request
 /// (a kept one may turn out dead after the request was written).
-fn builder() -> Result<reqwest::ClientBuilder, String> {
-    Ok(reqwest::Client::builder()
+fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .user_agent(concat!("kraube/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(tls()?)
+        .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .http1_only()
         .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT))
+        .connect_timeout(CONNECT)
 }
 
 /// The platform's roots, and those of the file that `SSL_CERT_FILE` names.
@@ -88,13 +120,21 @@ fn tls() -> Result<rustls::ClientConfig, String> {
     };
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
         .map_err(|error| format!("the certificates of this machine cannot be used: {error}"))?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
+    let config = versions(provider)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(config.with_no_client_auth())
+}
+
+/// Trusts nobody.
+fn no_tls() -> Result<rustls::ClientConfig, String> {
+    let config = versions(Arc::new(rustls::crypto::ring::default_provider()))?;
+    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
+fn versions(
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, String> {
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    config.map_err(|error| error.to_string())
 }
 
 async fn interrupted<T>(work: impl Future<Output = T>, meanwhile: Option<Meanwhile<'_>>) -> T {

@@ -7,7 +7,7 @@ use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::token::{Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker};
-use kraube_core::credential::Baseline;
+use kraube_core::credential::{Baseline, Wanted};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{Credentials, LoginId};
@@ -115,7 +115,7 @@ impl TokenSource {
     }
 
     /// A handle on the same source that stays with the login it meets first. Where somebody logs in anew, it fails
-    /// with [`Failure::AccountChanged`] for good, instead of going on with the new login.
+    /// with [`AccountChanged`](kraube_core::credential::Failure::AccountChanged) for good, instead of going on with the new login.
     #[must_use]
     pub fn pin_login(&self) -> Self {
         Self { pin: Some(Arc::default()), ..self.clone() }
@@ -131,7 +131,7 @@ impl TokenSource {
         }
         let (answer, answered) = tokio::sync::oneshot::channel();
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.await.unwrap_or_else(|_| Err(thread_gone()))
+        answered.await.unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
     }
 
     /// The same, for programs without a runtime; it may be called within one too, but blocks its thread.
@@ -139,12 +139,31 @@ impl TokenSource {
     /// # Errors
     /// As for [`token`](Self::token).
     pub fn blocking_token(&self) -> Result<Token, Error> {
-        if let Some(token) = self.fresh() {
+        if let Some(token) = self.fresh().or_else(|| self.stored_token()) {
             return Ok(token);
         }
         let (answer, answered) = mpsc::sync_channel(1);
         self.ask(Box::new(move |result| drop(answer.send(result))))?;
-        answered.recv().unwrap_or_else(|_| Err(thread_gone()))
+        answered.recv().unwrap_or_else(|_| Err(thread_gone())).map(|token| token.asked(self.min_valid))
+    }
+
+    /// The stored token, if it is all that is asked for, and nobody has needed kraube's thread yet: one look at the store
+    /// by the calling thread, which takes no lock, starts no thread and asks nobody. [`blocking_token`](Self::blocking_token)
+    /// begins with it; it stands alone for programs that prepare for a refresh only where one is due. Within a runtime
+    /// it is `None`: a store may use a runtime of its own.
+    pub fn stored_token(&self) -> Option<Token> {
+        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let Thread::Idle(worker) = &*thread else { return None };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return None;
+        }
+        let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
+        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
+        let token = worker.peek(wanted)?.asked(self.min_valid);
+        if let Some(pin) = &self.pin {
+            let _ = pin.set(token.live().login.clone());
+        }
+        Some(token)
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
@@ -176,24 +195,26 @@ impl TokenSource {
         let now = timestamp(SystemTime::now());
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
         let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
-        (fresh && mine).then(|| Token::from_guard(live))
+        (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
+    }
+
+    fn baseline(&self) -> Baseline {
+        let pinned = self.pin.as_ref().and_then(|pin| pin.get().cloned());
+        pinned.map_or(Baseline::FirstRead, Baseline::Login)
     }
 
     fn ask(&self, reply: Reply) -> Result<(), Error> {
-        let rejected = self.shared.memory.rejected();
-        let ask = |login: Option<Option<LoginId>>, pinned, reply| {
-            let baseline = login.map_or(Baseline::FirstRead, Baseline::Login);
-            Job::Obtain(Ask { min_valid: self.min_valid, rejected, baseline, pinned, reply })
+        let (min_valid, rejected, baseline) = (self.min_valid, self.shared.memory.rejected(), self.baseline());
+        let reply: Reply = match self.pin.clone() {
+            None => reply,
+            Some(pin) => Box::new(move |result| {
+                if let Ok(token) = &result {
+                    let _ = pin.set(token.live().login.clone());
+                }
+                reply(result);
+            }),
         };
-        let Some(pin) = self.pin.clone() else { return self.send(ask(None, false, reply)) };
-        let pinned = pin.get().cloned();
-        let reply: Reply = Box::new(move |result| {
-            if let Ok(token) = &result {
-                let _ = pin.set(token.live().login.clone());
-            }
-            reply(result);
-        });
-        self.send(ask(pinned, true, reply))
+        self.send(Job::Obtain(Ask { min_valid, rejected, baseline, pinned: self.pin.is_some(), reply }))
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
@@ -219,7 +240,10 @@ impl Drop for Shared {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Thread::Running { jobs, handle } = std::mem::replace(thread, Thread::Gone) {
             drop(jobs);
-            let _ = handle.join();
+            // The waker of a future that held the last clone may drop it, on the very thread that answers.
+            if handle.thread().id() != std::thread::current().id() {
+                let _ = handle.join();
+            }
         }
     }
 }

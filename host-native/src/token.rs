@@ -1,12 +1,13 @@
 //! The access token as a program holds it.
 
+use crate::drive::timestamp;
 use crate::worker::Ask;
 use arc_swap::{ArcSwap, Guard};
 use kraube_core::credential::{Baseline, Failure, Ready};
 use kraube_core::policy::Policy;
 use kraube_core::record::LoginId;
 use kraube_core::secret::{Fingerprint, Secret};
-use kraube_core::time::{Now, Timestamp};
+use kraube_core::time::{Millis, Now, Timestamp};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -15,15 +16,21 @@ use std::time::{Duration, SystemTime};
 /// belongs.
 pub struct Token {
     live: Guard<Arc<Live>>,
+    min_valid: Millis,
 }
 
 impl Token {
     pub(crate) fn new(live: Arc<Live>) -> Self {
-        Self { live: Guard::from_inner(live) }
+        Self::from_guard(Guard::from_inner(live))
     }
 
     pub(crate) fn from_guard(live: Guard<Arc<Live>>) -> Self {
-        Self { live }
+        Self { live, min_valid: Millis::ZERO }
+    }
+
+    /// For how long the caller has asked it to live; one run serves callers who ask for different times.
+    pub(crate) fn asked(self, min_valid: Millis) -> Self {
+        Self { min_valid, ..self }
     }
 
     pub(crate) fn live(&self) -> &Live {
@@ -42,7 +49,9 @@ impl Token {
 
     /// When it expires.
     pub fn expires_at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_millis(self.live.expires_at.0)
+        // The file may say any number, and how far a system's clock reaches differs.
+        let year_9999 = Duration::from_secs(253_402_300_799);
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.live.expires_at.0).min(year_9999)
     }
 
     /// Identifies the login that it belongs to; `None` where another program wrote the credentials.
@@ -60,9 +69,9 @@ impl Token {
         self.live.stale.as_ref()
     }
 
-    /// Whether it lives for less than the asked [`min_valid`](TokenSource::min_valid).
+    /// Whether less than the asked [`min_valid`](crate::TokenSource::min_valid) is left of it by now.
     pub fn is_short(&self) -> bool {
-        self.live.short
+        self.live.expires_at.since(timestamp(SystemTime::now())) < self.min_valid
     }
 
     /// Whether it answers what a caller asks.
@@ -83,7 +92,7 @@ impl Token {
 
 impl Clone for Token {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.live))
+        Self::new(Arc::clone(&self.live)).asked(self.min_valid)
     }
 }
 
@@ -142,7 +151,6 @@ pub(crate) struct Live {
     pub(crate) obtained_at: Option<Timestamp>,
     pub(crate) login: Option<LoginId>,
     pub(crate) scope: Option<String>,
-    pub(crate) short: bool,
     pub(crate) stale: Option<Failure>,
 }
 
@@ -155,7 +163,6 @@ impl Live {
             obtained_at: None,
             login: None,
             scope: None,
-            short: true,
             stale: None,
         }
     }
@@ -173,7 +180,6 @@ impl From<Ready> for Live {
             obtained_at: ready.obtained_at,
             login: ready.login,
             scope: ready.scope,
-            short: ready.short,
             stale: ready.stale,
         }
     }

@@ -3,11 +3,10 @@
 
 use crate::drive::{Io, Unwatched, Watch, duration, now};
 use crate::error::Error;
-use crate::store::Guard;
 use crate::token::{Live, Memory, Token};
 use crate::unsaved;
-use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Settle, Unsaved, Wanted};
-use kraube_core::machine::Step;
+use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Unsaved, Wanted};
+use kraube_core::machine::{Action, Input, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{LoginId, RunId};
@@ -81,6 +80,20 @@ impl Worker {
         self.farewell();
     }
 
+    /// A run as far as its first look, on the thread of a caller. `None` where it would have to go on: it has changed
+    /// nothing by then, and is begun anew on the thread.
+    pub(crate) fn peek(&self, wanted: Wanted) -> Option<Token> {
+        if !unsaved::none() {
+            return None;
+        }
+        let step: Step<Obtain, Outcome> = Obtain::start(wanted, self.policy.clone(), RunId(random().ok()?), now());
+        let Step::Continue(machine, Action::Read) = step else { return None };
+        let Step::Done(Outcome::Ready(ready)) = machine.step(Input::Read(self.io.store.read()), now()) else {
+            return None;
+        };
+        Some(self.remember(*ready))
+    }
+
     fn sort(&mut self, jobs: impl Iterator<Item = Job>) -> Vec<Ask> {
         let asks = jobs.filter_map(|job| match job {
             Job::Obtain(ask) => Some(ask),
@@ -132,22 +145,25 @@ impl Worker {
             Outcome::Failed(failure) => Err(Error::Failed(failure)),
             _ => Err(Error::System("the core ended in a way that this version does not know".into())),
         }?;
+        Ok(self.remember(ready))
+    }
+
+    fn remember(&self, ready: Ready) -> Token {
         let live = Arc::new(Live::from(ready));
         self.memory.keep(&live);
-        Ok(Token::new(live))
+        Token::new(live)
     }
 
     fn run_once(&mut self, wanted: Wanted, watch: &mut dyn Watch<Obtain>) -> Result<Outcome, Error> {
         let id = RunId(random()?);
-        let key = self.io.store.key();
-        let (guard, before) = unsaved::take(&key).map(|entry| (entry.guard, entry.unsaved)).unzip();
+        let (guard, before, turn) = unsaved::take(self.io.store.key());
         let policy = self.policy.clone();
         let step: Step<Obtain, Outcome> = match before.clone() {
             Some(unsaved) => Obtain::start_unsaved(wanted, policy, id, unsaved, now()),
             None => Obtain::start(wanted, policy, id, now()),
         };
         let (outcome, guard) = self.io.drive(guard, step, watch);
-        keep(&key, &outcome, before, guard);
+        turn.end(&outcome, before, guard);
         Ok(outcome)
     }
 
@@ -204,13 +220,6 @@ impl Worker {
             }
             std::thread::sleep(duration(self.policy.save_pause));
         }
-    }
-}
-
-/// Keeps what an outcome leaves unsaved, with the lock.
-pub(crate) fn keep(key: &str, outcome: &impl Settle, before: Option<Unsaved>, guard: Option<Guard>) {
-    if let (Some(unsaved), Some(guard)) = (outcome.keep(before), guard) {
-        unsaved::put(key, unsaved::Entry { unsaved, guard });
     }
 }
 
@@ -271,7 +280,7 @@ impl Watch<Obtain> for Callers<'_> {
         for job in self.jobs.try_iter() {
             match job {
                 Job::Obtain(ask) if token.suits(&ask) => (ask.reply)(Ok(token.clone())),
-                job => self.late.push(job),
+                job @ (Job::Obtain(_) | Job::KeepFresh) => self.late.push(job),
             }
         }
     }

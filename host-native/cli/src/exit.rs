@@ -4,6 +4,7 @@ use crate::ui;
 use kraube::Error;
 use kraube::core::credential::{Failure, InstallError, LoginReason};
 use kraube::core::status::State;
+use kraube::login::LoginError;
 use kraube::paths::PathError;
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ pub(crate) enum Code {
     Unavailable = 7,
     AccountChanged = 8,
     Unsaved = 9,
+    /// What a shell reports of a program that Ctrl-C has ended.
+    Interrupted = 130,
 }
 
 /// The exit codes, for `--help` and the manual.
@@ -35,7 +38,8 @@ Exit codes:
   6  the outcome of a refresh is unknown; ask again
   7  no token can be had now; nothing was spent, try again later
   8  somebody logged in anew meanwhile; ask again to use that login
-  9  new tokens were received and could not be stored";
+  9  new tokens were received and could not be stored
+130  interrupted; a refresh that was under way was completed first";
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -56,6 +60,12 @@ pub(crate) struct Report {
 impl Failed {
     pub(crate) fn new(code: Code, error: impl Into<String>) -> Self {
         Self { code, report: Some(Report { error: error.into(), causes: Vec::new(), hints: Vec::new() }) }
+    }
+
+    /// The error with its sources.
+    pub(crate) fn of(code: Code, error: &dyn std::error::Error) -> Self {
+        std::iter::successors(error.source(), |cause| cause.source())
+            .fold(Self::new(code, error.to_string()), Self::caused_by)
     }
 
     #[must_use]
@@ -89,6 +99,24 @@ impl From<&Error> for Code {
             Error::Unsaved(_) => Self::Unsaved,
             Error::Path(PathError::Empty) => Self::Usage,
             Error::Path(_) | Error::Store(_) | Error::System(_) => Self::Error,
+            _ => Self::Error,
+        }
+    }
+}
+
+impl From<&LoginError> for Code {
+    fn from(error: &LoginError) -> Self {
+        match error {
+            LoginError::Failed(error) => error.into(),
+            LoginError::Denied { .. } => Self::Refused,
+            LoginError::Begin(_)
+            | LoginError::Listener(_)
+            | LoginError::TimedOut { .. }
+            | LoginError::NoAnswer
+            | LoginError::NotTheAnswer(_)
+            | LoginError::NothingPending
+            | LoginError::SeveralPending(_)
+            | LoginError::Restore(_) => Self::Error,
             _ => Self::Error,
         }
     }
@@ -137,11 +165,8 @@ impl From<&State> for Code {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        let failed = Self::new((&error).into(), error.to_string());
-        let failed = match error.hint() {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        };
+        let failed = Self::of((&error).into(), &error);
+        let failed = error.hint().into_iter().fold(failed, Self::hint);
         match error.failure() {
             Some(Failure::Unavailable { retry_at: Some(at), .. } | Failure::Uncertain { retry_at: Some(at), .. }) => {
                 failed.hint(format!("the next attempt is made {}", ui::relative(*at)))
@@ -215,6 +240,7 @@ mod tests {
             Code::AccountChanged,
             Code::Unsaved,
         ];
+        assert!(TABLE.contains("\n130  "));
         for (at, code) in codes.into_iter().enumerate() {
             assert_eq!(at, code as usize);
             assert!(TABLE.contains(&format!("\n  {at}  ")), "{code:?}");

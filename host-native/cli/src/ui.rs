@@ -11,10 +11,12 @@ use std::time::{Duration, SystemTime};
 /// Writes data to standard output, all of it or with an error.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failed> {
     let mut out = io::stdout().lock();
-    write(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        // Whoever was to read it has gone, and knows.
-        io::ErrorKind::BrokenPipe => Failed { code: Code::Error, report: None },
-        _ => Failed::new(Code::Error, "standard output cannot be written").caused_by(error),
+    write(&mut out).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // Whoever was to read it has gone, and knows.
+            return Failed { code: Code::Error, report: None };
+        }
+        Failed::new(Code::Error, "standard output cannot be written").caused_by(error)
     })
 }
 

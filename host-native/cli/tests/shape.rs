@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use support::World;
 
-const COMMANDS: [&str; 6] = ["token", "exec", "status", "logout", "completions", "man"];
+const COMMANDS: [&str; 8] = ["login", "token", "exec", "status", "logout", "demo", "completions", "man"];
 
 #[test]
 fn help_is_as_committed() {

@@ -95,10 +95,13 @@ fn an_ended_login_is_told() {
 fn text_of_a_server_cannot_steer_the_terminal() {
     let world = World::new();
     fs::create_dir_all(world.path().parent().expect("a directory")).expect("it is made");
+    let provider = serde_json::json!({
+        "name": "a\u{1b}[2Jb", "clientId": "c", "tokenEndpoint": world.server.token_url()
+    });
     let record = serde_json::json!({
-        "accessToken": "a", "expiresAt": ahead(50 * MINUTE).0, "kraube": { "scope": "a\u{1b}[2Jb" }
+        "accessToken": "a", "expiresAt": ahead(50 * MINUTE).0, "kraube": { "provider": provider }
     });
     fs::write(world.path(), record.to_string()).expect("written");
     let run = world.run(&["status"]);
-    assert!(run.stdout.contains("scope        a\u{fffd}[2Jb\n"), "{run:?}");
+    assert!(run.stdout.contains("provider     a\u{fffd}[2Jb (client id c)\n"), "{run:?}");
 }

@@ -76,7 +76,7 @@ fn the_path_on_the_command_line_wins() {
     let mut command = world.command(&["token"]);
     command.env("KRAUBE_CREDENTIALS_PATH", "other.json");
     world.run_with(command, "").prints(&format!("{}\n", login.access_token));
-    world.run(&["token", "--credentials", ""]).fails(2, &["the path of the credentials is empty"]);
+    world.run(&["token", "--credentials", ""]).fails(2, &["a value is required for '--credentials <PATH>'"]);
 }
 
 #[test]
@@ -272,4 +272,44 @@ fn the_log_is_on_standard_error_and_holds_no_secret() {
     let mut command = world.command(&["token"]);
     command.env("KRAUBE_LOG", "loud");
     world.run_with(command, "").says(&["warning: KRAUBE_LOG is none of off, error, warn"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_refresh_is_completed_and_stored_first() {
+    let mut world = World::new();
+    let login = world.log_in(-MINUTE);
+    world.server.set_config(|config| config.latency = Duration::from_secs(1));
+    let events = world.server.events();
+    let child = start(world.in_foreground(&["token"]), "");
+    let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
+    assert!(matches!(sent, Event::TokenRequest { .. }), "{sent:?}");
+    support::interrupt(&child);
+    let run = world.finish(child);
+    assert_eq!((run.code, run.stdout.as_str()), (130, ""), "{run:?}");
+    run.says(&["Waiting for the answer that is under way."]);
+    let stored = world.stored("refreshToken");
+    assert_ne!(stored, login.refresh_token.as_str());
+    assert!(world.server.family_alive(stored.as_str().expect("a token")));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_second_interrupt_does_not_wait() {
+    let mut world = World::new();
+    let login = world.log_in(-MINUTE);
+    world.server.inject(Fault::before(FaultKind::Hang));
+    let events = world.server.events();
+    let mut child = start(world.in_foreground(&["token"]), "");
+    events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
+    support::interrupt(&child);
+    // The first one is known to be handled when the line is there: two at once would count as one.
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut stderr, &mut said).expect("a line");
+    assert!(said.starts_with("Waiting for the answer"), "{said}");
+    support::interrupt(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(world.stored("refreshToken"), login.refresh_token.as_str());
+    assert_eq!(world.run(&["status"]).code, 6);
 }

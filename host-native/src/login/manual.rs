@@ -83,7 +83,7 @@ pub fn finish(path: Option<&Path>, pasted: &str) -> Result<LoggedIn, LoginError>
     match account::install(store, new_login(exchange)) {
         Ok(credentials) => Ok(LoggedIn { credentials, path }),
         Err(error) => {
-            if may_try_again(&error) {
+            if !is_settled(&error) {
                 save(&file, &blob)?;
             }
             Err(error.into())
@@ -186,14 +186,10 @@ fn is_old(entry: &fs::DirEntry, now: Timestamp) -> bool {
     modified.is_ok_and(|modified| now.since(timestamp(modified)) > PENDING_LIFE)
 }
 
-fn may_try_again(error: &Error) -> bool {
-    match error {
-        Error::Login(error) => match error {
-            InstallError::Refused(_) | InstallError::ClientRejected(_) | InstallError::Unsaved(_) => false,
-            _ => true,
-        },
-        _ => true,
-    }
+/// Whether the code was spent or refused for certain: the same answer is of no use any more.
+fn is_settled(error: &Error) -> bool {
+    use InstallError::{ClientRejected, Refused, Unsaved};
+    matches!(error, Error::Login(Refused(_) | ClientRejected(_) | Unsaved(_)))
 }
 
 fn save(file: &Path, blob: &Blob) -> Result<(), LoginError> {

@@ -10,6 +10,20 @@
 //! All of these block, for minutes where a person is waited for: within a runtime use its `spawn_blocking`. None of them
 //! prints anything.
 //!
+//! ```no_run
+//! use kraube::login::{Event, LoginOptions};
+//!
+//! let provider = kraube::provider::find("claude", None, Some("your client id".into()))?;
+//! let options = LoginOptions { paste: Some(Box::new(std::io::stdin())), ..LoginOptions::default() };
+//! let logged_in = kraube::login(&provider, options, &mut |event: Event<'_>| match event {
+//!     Event::OpenThis { url, .. } => eprintln!("open {url}"),
+//!     Event::Ignored(reason) => eprintln!("{reason}"),
+//!     _ => {}
+//! })?;
+//! println!("logged in: {}", logged_in.path.display());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! This file holds the browser login; beside it: the listener (`loopback`), its `pages`, the `browser`, pasted lines
 //! (`paste`), logins without a listener (`manual`).
 
@@ -131,7 +145,7 @@ impl<F: FnMut(Event<'_>)> Prompt for F {
     }
 }
 
-/// What happens during a login, in this order. No event holds a code or a token.
+/// What happens during a login. No event holds a code or a token.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -251,4 +265,30 @@ fn entropy() -> Result<Entropy, Error> {
     getrandom::fill(bytes.as_mut_slice())
         .map_err(|error| Error::System(format!("the operating system gives no random numbers: {error}")))?;
     Ok(Entropy::new(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_says_what_was_ignored_meanwhile() {
+        let provider = Provider::demo("http://127.0.0.1:1").expect("a loopback URL");
+        let redirect = Redirect::Loopback { uri: "http://127.0.0.1:2/callback".into() };
+        let (mut pending, _) = Login::begin(&provider, redirect, Entropy::new([7; Entropy::LEN])).expect("it begins");
+        let (sender, arrivals) = mpsc::channel();
+        for line in ["a#b", "", "c#d\n"] {
+            sender.send(Arrival::Pasted(Zeroizing::new(line.into()))).expect("the receiver is there");
+        }
+        let (reply, page) = tokio::sync::oneshot::channel();
+        let query = Secret::new("code=a&state=b");
+        sender.send(Arrival::Callback { query, reply }).expect("the receiver is there");
+        let mut events = 0;
+        let prompt = &mut |_: Event<'_>| events += 1;
+        let (answer, by_callback) = wait(&mut pending, arrivals, Duration::ZERO, prompt);
+        let error = answer.expect_err("nothing else arrives");
+        assert_eq!(error.to_string(), "there was no answer within 0 s; ignored: 3 x state_mismatch, 1 x empty");
+        assert_eq!((page.blocking_recv(), by_callback, events), (Ok(Page::Ignored), false, 4));
+        drop(sender);
+    }
 }

@@ -35,11 +35,12 @@ impl Page {
     /// The whole response. The connection is closed after each.
     pub(super) fn response(self) -> Vec<u8> {
         let (status, title, text) = self.parts();
-        let extra = match self {
-            Self::Received => format!("Location: {DONE}\r\n"),
-            Self::NotGet => "Allow: GET\r\n".to_owned(),
-            _ => String::new(),
-        };
+        let mut extra = String::new();
+        if self == Self::Received {
+            extra = format!("Location: {DONE}\r\n");
+        } else if self == Self::NotGet {
+            extra = "Allow: GET\r\n".to_owned();
+        }
         let body = format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
              <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\

@@ -1,6 +1,7 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod picture;
 mod tools;
 mod wasm;
 
@@ -15,6 +16,7 @@ cargo xtask COMMAND
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
   package   `cargo package` for every crate that is published
+  picture   the picture of the demo in README, from a real terminal
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "package" => package(&[]),
+        "picture" => picture::take(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
@@ -60,7 +63,9 @@ fn model(rest: &[String]) -> Result<(), String> {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     run("cargo", &["build", "--release", "--package", "kraube-cli"])?;
-    binary("bench", rest)
+    let mut arguments = vec!["run", "--release", "--package", "kraube-bench", "--"];
+    arguments.extend(rest.iter().map(String::as_str));
+    run("cargo", &arguments)
 }
 
 /// Without arguments, each crate is also unpacked and built, as its users would.

@@ -1,8 +1,8 @@
 //! `kraube exec`: a command with a living access token in its environment.
 
-use super::token::{ACCESS_TOKEN, Life};
+use super::token::{ACCESS_TOKEN, Life, Source};
 use crate::exit::{Code, Failed};
-use kraube::TokenSource;
+use crate::process;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
@@ -31,11 +31,12 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
     };
     let mut command = Command::new(program);
     {
-        let source = TokenSource::from_file(credentials)?.pin_login();
+        let source = Source::open(credentials)?;
         let token = args.life.obtain(&source)?;
         command.args(rest).env(&args.env, token.expose());
         // The source ends here, and with it whatever it still had to store: the command's process is no place for that.
     }
+    process::go_on()?;
     match become_command(command) {
         Ok(never) => match never {},
         Err(error) => Err(Failed::new(Code::Error, format!("{} cannot be run", program.display())).caused_by(error)),

@@ -1,15 +1,16 @@
 //! `kraube login`: log in and store the credentials.
 
+use super::read_input;
 use crate::exit::{Code, Failed};
+use crate::process;
 use crate::ui;
 use kraube::core::login::Redirect;
 use kraube::core::provider::Provider;
+use kraube::core::secret::Secret;
 use kraube::login::{Event, LoggedIn, LoginError, LoginOptions};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-
-/// What is read from standard input at most; no answer is as long.
-const LONGEST: u64 = 16 * 1024;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Log in, and store the credentials for every process on this machine
 ///
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     /// Ask for this scope instead of the provider's usual ones; can be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// Store the credentials here
+    /// Store the credentials here; the same as --credentials
     #[arg(long, value_name = "PATH", conflicts_with = "credentials")]
     out: Option<PathBuf>,
     /// Open no browser: show the address, and read what you paste
@@ -39,14 +40,20 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
     start: bool,
     /// Read the code, or the address of the page that the browser ended on, from standard input
-    #[arg(long, conflicts_with_all = ["manual", "no_browser", "client_id", "scope"])]
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "client_id", "scope"])]
     finish: bool,
 }
 
+/// A code that is being exchanged is spent, whether or not anybody waits for its answer.
+static EXCHANGING: AtomicBool = AtomicBool::new(false);
+
 pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
+    process::end_when_not(|| EXCHANGING.load(Ordering::SeqCst));
     let path = args.out.as_deref().or(credentials);
     if args.finish {
-        return done(&kraube::login::finish(path, &pasted()?)?);
+        let pasted = pasted()?;
+        EXCHANGING.store(true, Ordering::SeqCst);
+        return done(&kraube::login::finish(path, pasted.expose())?);
     }
     let provider = provider(args, path)?;
     if args.start {
@@ -64,9 +71,9 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
 
 fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
     let found = kraube::provider::find(&args.provider, path, args.client_id.clone());
-    let mut provider = found.map_err(|error| Failed::new(Code::Error, error.to_string()))?;
+    let mut provider = found.map_err(|error| Failed::of(Code::Error, &error))?;
     if !args.scope.is_empty() {
-        provider.scopes = args.scope.clone();
+        provider.scopes.clone_from(&args.scope);
     }
     Ok(provider)
 }
@@ -75,26 +82,24 @@ fn start(provider: &Provider, path: Option<&Path>) -> Result<Code, Failed> {
     let (url, _) = kraube::login::start(provider, path)?;
     ui::print(|out| writeln!(out, "{url}"))?;
     ui::say("");
-    ui::hint("open the address, agree, and give the code or the address of the last page to `kraube login --finish`");
-    ui::hint("on its standard input, within ten minutes");
+    ui::hint(
+        "open the address, agree, and give the code, or the address of the last page, to `kraube login --finish` on \
+         its standard input, within ten minutes",
+    );
     Ok(Code::Ok)
 }
 
 /// Codes come on standard input: arguments can be seen by everybody on the machine.
-fn pasted() -> Result<String, Failed> {
-    if io::stdin().is_terminal() {
-        ui::say("Paste the code, or the address of the page that the browser ended on:");
-        let mut line = String::new();
-        let read = io::stdin().read_line(&mut line);
-        return read.map(|_| line).map_err(|error| unreadable(&error));
+fn pasted() -> Result<Secret, Failed> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return read_input();
     }
-    let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-    Ok(text)
-}
-
-fn unreadable(error: &io::Error) -> Failed {
-    Failed::new(Code::Error, "standard input cannot be read").caused_by(error)
+    ui::say("Paste the code, or the address of the page that the browser ended on:");
+    let mut line = String::with_capacity(16 * 1024);
+    let read = stdin.read_line(&mut line);
+    let line = Secret::new(line);
+    read.map(|_| line).map_err(|error| Failed::of(Code::Error, &error))
 }
 
 fn show(event: Event<'_>, paste: bool) {
@@ -105,21 +110,24 @@ fn show(event: Event<'_>, paste: bool) {
             ui::say("");
             match (redirect, paste) {
                 (Redirect::Manual, _) => ui::say("Then paste the code that you are shown:"),
-                (_, true) => {
-                    ui::say("Waiting for the browser. The address of the page that it ends on can be pasted here, too.")
-                }
+                (_, true) => ui::say(
+                    "Waiting for the browser. Where it runs on another machine, the page that it ends on cannot be\n\
+                     loaded: copy its address from the address bar, and paste it here.",
+                ),
                 (_, false) => ui::say("Waiting for the browser."),
             }
         }
-        Event::BrowserFailed { why } => ui::hint(why),
-        Event::Ignored(reason) => ui::warn(&format!("ignored: {reason}")),
+        Event::BrowserFailed { why } => ui::warn(&format!("no browser was opened: {why}")),
+        Event::Ignored(reason) => ui::warn(&format!("ignored, and still waiting: {reason}")),
         Event::Received => ui::say("The answer is here; exchanging the code."),
-        _ => {}
+        Event::Exchanging => EXCHANGING.store(true, Ordering::SeqCst),
+        Event::Listening { .. } | Event::BrowserOpened | _ => {}
     }
 }
 
 fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
-    ui::say(format_args!("Logged in. The credentials are in {}.", path.display()));
+    // Without a full stop, so that the path can be picked with a double click.
+    ui::say(format_args!("Logged in. The credentials are in {}", ui::plain(&path.display().to_string())));
     let until = format!(
         "The access token lives until {} ({}); ",
         ui::date(credentials.expires_at),
@@ -134,14 +142,9 @@ fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
 
 impl From<LoginError> for Failed {
     fn from(error: LoginError) -> Self {
-        if let LoginError::Failed(error) = error {
-            return error.into();
-        }
-        let denied = matches!(error, LoginError::Denied { .. });
-        let failed = Self::new(if denied { Code::Refused } else { Code::Error }, error.to_string());
-        match error.hint() {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        }
+        let failed = Self::of((&error).into(), &error);
+        let nothing = matches!(error, LoginError::NothingPending);
+        let hint = if nothing { Some("begin one with `kraube login --start`") } else { error.hint() };
+        hint.into_iter().fold(failed, Self::hint)
     }
 }

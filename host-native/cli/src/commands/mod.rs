@@ -9,8 +9,10 @@ mod status;
 mod token;
 
 use crate::demo;
-use crate::exit::{TABLE, end};
+use crate::exit::{Code, Failed, TABLE, end};
 use clap::{Parser, Subcommand};
+use kraube::core::secret::Secret;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +37,6 @@ enum Command {
     Exec(exec::Args),
     Status(status::Args),
     Logout(logout::Args),
-    /// Show the promise on real processes and an embedded server, with no account
     Demo(demo::DemoArgs),
     Completions(completions::Args),
     Man(man::Args),
@@ -53,6 +54,16 @@ pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     })
+}
+
+/// A secret on standard input. More than is read here, no code and no token has.
+fn read_input() -> Result<Secret, Failed> {
+    const LONGEST: u64 = 1 << 20;
+    let mut text = String::with_capacity(16 * 1024);
+    let read = io::stdin().lock().take(LONGEST).read_to_string(&mut text);
+    let secret = Secret::new(text);
+    read.map_err(|error| Failed::new(Code::Error, "standard input cannot be read").caused_by(error))?;
+    Ok(secret)
 }
 
 fn after_help() -> String {

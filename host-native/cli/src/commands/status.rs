@@ -91,10 +91,13 @@ fn describe(state: &State) -> String {
         State::Valid => "valid".to_owned(),
         State::NeedsRefresh => "needs refresh".to_owned(),
         State::InDoubt => "in doubt: a refresh is under way, or died on its way".to_owned(),
-        State::Refused(Refusal::Revoked) => "refused: the refresh token expired or was revoked".to_owned(),
-        State::Refused(Refusal::RotationLost) => {
-            "refused: the answer to a refresh never arrived, and its new refresh token may have been lost".to_owned()
-        }
+        State::Refused(refusal) => match refusal {
+            Refusal::Revoked => "refused: the refresh token expired or was revoked".to_owned(),
+            Refusal::RotationLost => {
+                "refused: the answer to a refresh never arrived, and its new refresh token may have been lost"
+                    .to_owned()
+            }
+        },
         State::Expired => "expired: there is no refresh token".to_owned(),
         State::LoggedOut => "logged out".to_owned(),
         State::Corrupt(error) => format!("corrupt: {error}"),
@@ -110,6 +113,6 @@ fn hint(state: &State) -> Option<&'static str> {
         State::Refused(_) | State::Expired | State::LoggedOut => Some("log in with `kraube login`"),
         State::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
         State::Unreadable(_) => Some("the file and its directory must be readable and belong to you"),
-        _ => None,
+        State::Valid | _ => None,
     }
 }

@@ -1,18 +1,20 @@
 //! `kraube token`: a living access token on standard output.
 
+use super::read_input;
 use crate::exit::{Code, Failed};
+use crate::process;
 use crate::ui;
 use clap::ValueEnum;
 use kraube::core::secret::Secret;
-use kraube::{Token, TokenSource};
-use std::io::{self, Read, Write};
-use std::path::Path;
+use kraube::core::status::{State, Status};
+use kraube::paths::credentials_path;
+use kraube::{Error, Token, TokenSource};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The variable in which programs are given a token.
 pub(crate) const ACCESS_TOKEN: &str = "KRAUBE_ACCESS_TOKEN";
-/// What is read from standard input at most; no token is as long.
-const LONGEST: u64 = 1 << 20;
 
 /// Print a living access token, refreshed where that is due
 ///
@@ -51,21 +53,48 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
-    // The login it begins with is the one that the caller asked for.
-    let source = TokenSource::from_file(credentials)?.pin_login();
-    if args.rejected {
-        source.reject_secret(&read_rejected()?);
-    }
+    let rejected = args.rejected.then(read_rejected).transpose()?;
+    let source = Source::open(credentials)?;
+    rejected.iter().for_each(|token| source.tokens.reject_secret(token));
     let token = args.life.obtain(&source)?;
     ui::print(|out| args.format.write(&token, out))?;
     Ok(Code::Ok)
 }
 
+/// The tokens of a file.
+pub(crate) struct Source {
+    path: PathBuf,
+    tokens: TokenSource,
+}
+
+impl Source {
+    /// It stays with the login it begins with: that is the one the caller asked for.
+    pub(crate) fn open(credentials: Option<&Path>) -> Result<Self, Failed> {
+        let path = credentials_path(credentials).map_err(Error::from)?;
+        let tokens = TokenSource::from_file(Some(&path))?.pin_login();
+        Ok(Self { path, tokens })
+    }
+
+    /// Most calls find a token that is stored, and are to cost no more than that.
+    fn token(&self, min_valid: Duration) -> Result<Token, Failed> {
+        let tokens = self.tokens.min_valid(min_valid);
+        if let Some(token) = tokens.stored_token() {
+            return Ok(token);
+        }
+        let path = self.path.clone();
+        // While the record says that the refresh token is being spent, by this process perhaps, the answer is awaited.
+        process::end_when_not(move || matches!(kraube::status(Some(&path)), Ok(Status { state: State::InDoubt, .. })));
+        let token = tokens.blocking_token()?;
+        process::go_on()?;
+        Ok(token)
+    }
+}
+
 impl Life {
     /// A token of the source. Where it is not all that was asked for, that is told.
-    pub(crate) fn obtain(&self, source: &TokenSource) -> Result<Token, Failed> {
+    pub(crate) fn obtain(&self, source: &Source) -> Result<Token, Failed> {
         let min_valid = self.min_valid.unwrap_or_default();
-        let token = source.min_valid(min_valid).blocking_token()?;
+        let token = source.token(min_valid)?;
         let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
         if let Some(failure) = token.stale() {
             ui::hint(&format!("the token was not refreshed and lives for {} more: {failure}", ui::span(left)));
@@ -120,16 +149,10 @@ impl<'a> Json<'a> {
 }
 
 fn read_rejected() -> Result<Secret, Failed> {
-    let mut text = String::with_capacity(16 * 1024);
-    io::stdin()
-        .lock()
-        .take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| Failed::new(Code::Error, "standard input cannot be read").caused_by(error))?;
-    let whole = Secret::new(text);
+    let whole = read_input()?;
     match whole.expose().trim() {
         "" => Err(Failed::new(Code::Usage, "there is no token on standard input")
-            .hint("with --rejected, pass the token that was answered with 401: printf %s \"$token\" | kraube token --rejected")),
+            .hint("pass the token that was answered with 401: printf %s \"$token\" | kraube token --rejected")),
         token => Ok(Secret::new(token)),
     }
 }

@@ -70,9 +70,10 @@ impl Fleet {
         Ok(pid)
     }
 
-    /// Closes the pipes and waits until all have ended by themselves. The number of those who did not, or not well.
-    pub(super) fn end(&mut self) -> usize {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    /// Closes the pipes and waits until all have ended by themselves. The number of those who did not in this time, or
+    /// not well.
+    pub(super) fn end(&mut self, time: Duration) -> usize {
+        let deadline = Instant::now() + time;
         self.workers.iter_mut().for_each(|worker| drop(worker.child.stdin.take()));
         let mut workers = std::mem::take(&mut self.workers);
         workers.iter_mut().filter_map(|worker| (!worker.ends_well(deadline)).then_some(())).count()
@@ -136,6 +137,6 @@ impl Worker {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        self.end();
+        self.end(Duration::from_secs(3));
     }
 }

@@ -16,7 +16,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What `kraube demo` can be told.
+/// Show the promise on real processes and an embedded server, with no account
+///
+/// Many processes live on one login, and some are killed in the middle of a refresh. Each refresh token works once at
+/// the server, which counts what it sees; at the end that is held against the promise.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DemoArgs {
     /// How many processes share the login
@@ -75,7 +78,7 @@ enum Signal {
     Interrupted,
 }
 
-/// Sends `wrap(())` at Ctrl-C and the other requests to end.
-fn on_interrupt(mut act: impl FnMut() + Send + 'static) -> Result<(), String> {
-    ctrlc::set_handler(move || act()).map_err(|error| format!("signals cannot be handled: {error}"))
+/// Acts at Ctrl-C and the other requests to end.
+fn on_interrupt(act: impl FnMut() + Send + 'static) -> Result<(), String> {
+    ctrlc::set_handler(act).map_err(|error| format!("signals cannot be handled: {error}"))
 }

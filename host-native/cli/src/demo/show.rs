@@ -18,9 +18,9 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How long after the server has spent the token a process is killed, in turn: the last one is often too late.
+/// How long after the server has spent the token a process is killed, in turn: before the answer, most often.
 const AIMS: [Duration; 4] =
-    [Duration::from_millis(5), Duration::from_millis(55), Duration::from_millis(30), Duration::from_millis(85)];
+    [Duration::from_millis(5), Duration::from_millis(55), Duration::from_millis(30), Duration::from_millis(70)];
 /// After the load, all must have a token again within this time; so must they at the start.
 const SETTLING: Duration = Duration::from_secs(30);
 
@@ -81,9 +81,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, String> {
 }
 
 struct Show {
+    // Dropped first: the processes end while the server still answers.
+    fleet: Fleet,
     server: Server,
     credentials: PathBuf,
-    fleet: Fleet,
     tally: Tally,
     view: View,
     /// The process that wrote the mark and did not store anything since.
@@ -133,7 +134,7 @@ impl Show {
             }
             Turn::Reached => {}
         }
-        let bad = self.fleet.end();
+        let bad = self.fleet.end(SETTLING);
         if bad > 0 {
             self.tally.broken.push(format!("{bad} processes did not end well"));
         }
@@ -160,7 +161,7 @@ impl Show {
                 return Ok(Turn::Reached);
             }
             if self.strike.is_some_and(|at| at <= now) {
-                self.kill_holder()?;
+                self.strike()?;
             }
             let due = self.view.draw(&self.fleet, &self.tally, || self.server.counters());
             let wake = [Some(end), self.strike, due].into_iter().flatten().min().unwrap_or(end);
@@ -187,9 +188,9 @@ impl Show {
             Signal::Server(Event::RefreshCommitted { .. }) => {
                 self.commits += 1;
                 self.view.mark(Kind::Rotation);
-                // The first one is left in peace.
-                if load && self.commits > 1 && self.strike.is_none() {
-                    let aim = AIMS[usize::try_from(self.commits).unwrap_or_default() % AIMS.len()];
+                // Every other one is left in peace.
+                if load && self.commits.is_multiple_of(2) {
+                    let aim = AIMS[usize::try_from(self.commits / 2).unwrap_or_default() % AIMS.len()];
                     self.strike = Some(Instant::now() + aim);
                 }
             }
@@ -238,31 +239,36 @@ impl Show {
             Report::Waiting => worker.does(Doing::Waiting),
             Report::Locked => worker.does(Doing::Locked),
             Report::Redeeming => worker.does(Doing::Redeeming),
-            Report::Failed(_) => worker.does(Doing::Failing),
+            Report::Failed(_) => {
+                worker.does(Doing::Failing);
+                return self.recover();
+            }
             Report::Stored | Report::Resource(_) => {}
         }
         if self.all_served() {
             self.struck = false;
         }
-        if self.tally.errors.contains_key("rotation_lost") || self.tally.errors.contains_key("revoked") {
-            self.recover()?;
-        }
         Ok(())
     }
 
-    /// Logs in again where the stored login is over.
+    /// Logs in again where the stored login is over: the first process to report that is heard, the others come late.
     fn recover(&mut self) -> Result<(), String> {
-        match kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?.state {
-            State::Refused(Refusal::RotationLost) => {
+        let State::Refused(refusal) = self.state()? else { return Ok(()) };
+        match refusal {
+            Refusal::RotationLost => {
                 self.tally.losses += 1;
                 self.view.say(Kind::Lost, "reported: rotation_lost; logging in again".to_owned());
-                self.log_in()
             }
-            State::Refused(Refusal::Revoked) => {
-                Err("the login was revoked, without a kill that explains it".to_owned())
+            Refusal::Revoked => {
+                self.tally.broken.push("a login ended, and no process says that a rotation was lost".to_owned());
+                self.view.say(Kind::Lost, "reported: revoked; logging in again".to_owned());
             }
-            _ => Ok(()),
         }
+        self.log_in()
+    }
+
+    fn state(&self) -> Result<State, String> {
+        kraube::status(Some(&self.credentials)).map(|status| status.state).map_err(|error| error.to_string())
     }
 
     fn log_in(&mut self) -> Result<(), String> {
@@ -273,30 +279,30 @@ impl Show {
         Ok(())
     }
 
-    /// Kills the process that redeems, and one that waits for it.
-    fn kill_holder(&mut self) -> Result<(), String> {
+    /// Kills the process that redeems, and two that wait for it.
+    fn strike(&mut self) -> Result<(), String> {
         let Some(holder) = self.holder.take() else {
             // Its word is still in the pipe; or it was long done when word of the rotation came.
-            let missed = self.strike.is_none_or(|at| at.elapsed() > LATENCY);
-            if missed {
+            if self.strike.is_none_or(|at| at.elapsed() > LATENCY) {
                 self.strike = None;
             }
             return Ok(());
         };
         self.strike = None;
         let Some((place, _)) = self.fleet.find(holder) else { return Ok(()) };
-        let workers = &self.fleet.workers;
-        let others = (1..workers.len()).map(|step| (place + step * 7) % workers.len()).filter(|other| *other != place);
-        let by =
-            others.into_iter().find(|other| workers.get(*other).is_some_and(|other| other.doing == Doing::Waiting));
         let pid = self.kill(place)?;
-        let inside = self.is_in_doubt()?;
-        if let Some(by) = by {
-            self.kill(by)?;
+        let left = self.state()?;
+        let workers = &self.fleet.workers;
+        let others = (1..workers.len()).map(|step| (place + step * 7) % workers.len());
+        let waiting = |at: &usize| workers.get(*at).is_some_and(|worker| worker.doing == Doing::Waiting);
+        let bystanders: Vec<_> = others.filter(waiting).take(2).collect();
+        for at in bystanders {
+            self.kill(at)?;
         }
         self.fleet.workers.iter_mut().for_each(|worker| worker.served = false);
         self.view.mark(Kind::Kill);
-        if inside {
+        // Whoever comes next waits before it writes, so this is what the dead process left.
+        if left == State::InDoubt {
             self.tally.kills_inside += 1;
             self.struck = true;
             self.view.say(Kind::Kill, format!("process {pid} killed: the token is spent, the next one not stored"));
@@ -312,11 +318,6 @@ impl Show {
         self.tally.kills += 1;
         self.view.killed(place);
         Ok(pid)
-    }
-
-    fn is_in_doubt(&self) -> Result<bool, String> {
-        let status = kraube::status(Some(&self.credentials)).map_err(|error| error.to_string())?;
-        Ok(status.state == State::InDoubt)
     }
 
     fn all_served(&self) -> bool {

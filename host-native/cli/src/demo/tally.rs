@@ -118,7 +118,7 @@ impl Tally {
     pub(super) fn table(&self, seen: &Counters) -> String {
         let mut text = String::new();
         let mut row = |name: &str, value: String| {
-            let _ = writeln!(text, "  {name:<26}{value}");
+            let _ = writeln!(text, "  {name:<25}{value}");
         };
         let calls = self.resource.iter().map(|(status, count)| format!("{count} answered {status}"));
         let waits = |waits: &Waits| {
@@ -139,13 +139,14 @@ impl Tally {
         row("rotations", seen.rotations.to_string());
         let mut parts = vec![format!("{} rotations", seen.rotations)];
         if seen.codes_redeemed > 0 {
-            parts.insert(0, format!("{} login", seen.codes_redeemed));
+            let logins = if seen.codes_redeemed == 1 { "login" } else { "logins" };
+            parts.insert(0, format!("{} {logins}", seen.codes_redeemed));
         }
         if seen.grace_retries > 0 {
-            parts.push(format!("{} after a kill, in the server's grace", seen.grace_retries));
+            parts.push(format!("{} again after a kill", seen.grace_retries));
         }
         if seen.replays > 0 {
-            parts.push(format!("{} after a kill", seen.replays));
+            parts.push(format!("{} again after a kill", seen.replays));
         }
         row("token requests", format!("{} = {}", seen.token_requests, parts.join(" + ")));
         row("at the same time", format!("{} at most", seen.in_flight_max));

@@ -264,7 +264,8 @@ fn sign(kind: Kind) -> &'static str {
         Kind::Rotation => "●",
         Kind::Login => "▲",
         Kind::Retry => "◐",
-        Kind::Kill | Kind::Lost => "✕",
+        Kind::Kill => "✕",
+        Kind::Lost => "▼",
     }
 }
 

@@ -3,6 +3,9 @@
 
 use super::report::Report;
 use kraube::core::machine::{Blob, Revision, StoreError, WriteError};
+use kraube::core::policy::Policy;
+use kraube::core::status::{State, status};
+use kraube::core::time::Timestamp;
 use kraube::store::{FileStore, Guard, NotLocked, Store};
 use kraube::{Options, TokenSource, default_credentials_path};
 use std::io::{self, Write};
@@ -10,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Asks for a token, uses it, and pauses, until the demo closes the pipe. Where the credentials are it knows as every
 /// process does: from `KRAUBE_CREDENTIALS_PATH`.
@@ -65,6 +68,11 @@ fn tell(report: &Report) {
     let _ = writeln!(io::stdout(), "{report}");
 }
 
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Whether the present call for a token had to go beyond reading.
 static ASKED_FOR_LOCK: AtomicBool = AtomicBool::new(false);
 
@@ -84,10 +92,15 @@ impl Store for Telling {
         self.0.read()
     }
 
-    /// Only the mark sets room aside, for the tokens that come after it.
+    /// Only the mark sets room aside, for the tokens that come after it; of the other records, new tokens alone are
+    /// valid.
     fn write(&self, replaces: Option<Revision>, blob: &Blob, reserve: usize) -> Result<(), WriteError> {
         self.0.write(replaces, blob, reserve)?;
-        tell(if reserve > 0 { &Report::Redeeming } else { &Report::Stored });
+        if reserve > 0 {
+            tell(&Report::Redeeming);
+        } else if status(Ok(Some(blob.clone())), &Policy::default(), now()).state == State::Valid {
+            tell(&Report::Stored);
+        }
         Ok(())
     }
 

@@ -71,7 +71,20 @@ impl World {
             .args(args)
             .current_dir(self.home());
         // Windows starts nothing without it.
-        std::env::var_os("SystemRoot").into_iter().for_each(|root| drop(command.env("SystemRoot", root)));
+        if let Some(root) = std::env::var_os("SystemRoot") {
+            command.env("SystemRoot", root);
+        }
+        command
+    }
+
+    /// The same, with the signals as a terminal has them: the tests may have been started in the background, by a shell
+    /// that ignores some for all below it.
+    #[cfg(unix)]
+    pub(crate) fn in_foreground(&self, args: &[&str]) -> Command {
+        let plain = self.command(args);
+        let mut command = Command::new("env");
+        command.env_clear().arg("--default-signal=HUP,INT,TERM").arg(plain.get_program()).args(plain.get_args());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(self.home());
         command
     }
 
@@ -135,4 +148,11 @@ pub(crate) fn start(mut command: Command, input: &str) -> Child {
 pub(crate) fn ahead(millis: i64) -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
     Timestamp(now.saturating_add_signed(millis))
+}
+
+/// Ctrl-C.
+#[cfg(unix)]
+pub(crate) fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it lives");
 }

@@ -1,0 +1,53 @@
+//! The page `docs/requirements.md` is complete, and every test that it names is there.
+
+use std::path::Path;
+
+const PAGE: &str = include_str!("../docs/requirements.md");
+
+/// The rows of the tables: the first cell, and the tests that are named.
+fn rows() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
+    let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
+    rows.map(|line| {
+        let first = line.split('|').nth(1).unwrap_or_default().trim();
+        let named = line.split('`').filter_map(|code| code.split_once(".rs: "));
+        (first, named.collect())
+    })
+    .collect()
+}
+
+#[test]
+fn every_line_and_every_fault_is_listed_once() {
+    let lines = [
+        ("A", 13),
+        ("B", 14),
+        ("C", 12),
+        ("D", 9),
+        ("E", 7),
+        ("F", 8),
+        ("G", 6),
+        ("H", 8),
+        ("I", 3),
+        ("J", 2),
+        ("K", 2),
+        ("L", 4),
+        ("", 40),
+    ];
+    let rows = rows();
+    for (group, count) in lines {
+        for number in 1..=count {
+            let id = format!("{group}{number}");
+            assert_eq!(rows.iter().filter(|(first, _)| *first == id).count(), 1, "{id}");
+        }
+    }
+}
+
+#[test]
+fn every_named_test_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named: Vec<_> = rows().into_iter().flat_map(|(_, tests)| tests).collect();
+    assert!(named.len() > 80, "the page is read");
+    for (file, test) in named {
+        let text = std::fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+        assert!(text.contains(&format!("fn {test}(")), "{file}.rs has no test {test}");
+    }
+}
