@@ -56,8 +56,8 @@ fn the_table_and_the_diagram_are_those_of_the_code() {
 const PAGE: &str = "# State diagrams
 
 The states are named for what they await. Each edge names the answers that lead along it; where the same answer is on two
-edges, its particulars or the run so far decide. The full table is `tests/snapshots/transitions.txt`. Both are made from the code by
-`tests/tests/transitions.rs`.
+edges, its particulars or the run so far decide. The full table is `tests/snapshots/transitions.txt`. Both are made from
+the code by `tests/tests/transitions.rs`.
 
 ";
 

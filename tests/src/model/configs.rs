@@ -242,12 +242,9 @@ fn others() -> Vec<Config> {
             Kind::LoginLost,
             Kind::WrongReason,
         ]),
-        Config::new("foreign login, lost answer, throttled", pair).faults(Faults {
-            foreign_logins: 1,
-            lost: 1,
-            throttles: 1,
-            ..NONE
-        }),
+        Config::new("foreign login, lost answer, throttled", &[&[GET, FORCE], &[GET]])
+            .tick(Millis::from_secs(4000))
+            .faults(Faults { foreign_logins: 1, lost: 1, throttles: 1, ticks: 1, ..NONE }),
         Config::new("deleted lock file, grace", pair).grace().faults(Faults { deleted_locks: 1, ..NONE }).excusing(&[
             Kind::TwoRedemptions,
             Kind::SpentSent,
