@@ -76,7 +76,7 @@ Environment:
                            by default $XDG_CONFIG_HOME/kraube/credentials.json or ~/.config/kraube/credentials.json
   KRAUBE_CLIENT_ID         the client id of your application at the provider
   KRAUBE_LOG               what to tell on standard error: off, error, warn, info, debug, trace
-  SSL_CERT_FILE            certificates to trust beside those of the system
+  SSL_CERT_FILE            certificates to trust; on Linux in place of those of the system
   HTTPS_PROXY, NO_PROXY    proxies
   NO_COLOR                 no color on standard error"
     )
