@@ -313,3 +313,32 @@ fn a_second_interrupt_does_not_wait() {
     assert_eq!(world.stored("refreshToken"), login.refresh_token.as_str());
     assert_eq!(world.run(&["status"]).code, 6);
 }
+
+/// Each system call of the lock, the read and the write is interrupted once, as by a signal without `SA_RESTART`.
+#[test]
+#[cfg(target_os = "linux")]
+fn fault_34_interrupted_system_calls_are_made_again() {
+    for call in ["flock", "read", "write", "fsync", "fallocate"] {
+        let mut world = World::new();
+        let login = world.log_in(-MINUTE);
+        let plain = world.command(&["token"]);
+        let mut command = std::process::Command::new("strace");
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        // The path leaves the pipes and sockets alone, whose calls are not ours.
+        let inject = format!("inject={call}:error=EINTR:when=1");
+        let folder = world.path().parent().expect("a directory").to_owned();
+        let names = ["", ".lock"].map(|end| format!("{}{end}", world.path().display()));
+        let hidden = [".tmp", ".next"].map(|end| folder.join(format!(".credentials.json{end}")).display().to_string());
+        command.args(["-f", "-qq", "-o", "trace", "-e", &inject]).current_dir(world.home());
+        for path in names.iter().chain(&hidden) {
+            command.args(["-P", path]);
+        }
+        command.arg(plain.get_program()).args(plain.get_args());
+        let run = world.run_with(command, "");
+        assert_eq!(run.code, 0, "{call}: {run:?}");
+        let trace = std::fs::read_to_string(world.home().join("trace")).expect("strace wrote it");
+        assert!(trace.contains("EINTR"), "{call} was interrupted: {trace}");
+        assert_eq!(world.server.counters().rotations, 1, "{call}");
+        assert_ne!(world.stored("refreshToken"), login.refresh_token.as_str(), "{call}");
+    }
+}
