@@ -50,6 +50,9 @@ pub struct Provider {
     /// section 3): one without it is refused then.
     #[serde(default)]
     pub expects_iss: bool,
+    /// The resource that the tokens are for (RFC 8707): an absolute URI without a fragment, sent with the authorization
+    /// request and with each token request.
+    pub resource: Option<String>,
 }
 
 /// What a loopback redirect URI must look like (RFC 8252 section 7.3).
@@ -99,6 +102,9 @@ pub struct Client {
     /// Statuses, beside the error code `invalid_grant`, by which this server says that a refresh token is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_statuses: Vec<u16>,
+    /// The resource that the tokens are for (RFC 8707), where one was named at login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
 }
 
 /// How token requests are encoded.
@@ -157,6 +163,7 @@ impl Provider {
             manual_redirect: Some(Endpoint::constant("https://platform.claude.com/oauth/code/callback")),
             refused_statuses: vec![404],
             expects_iss: false,
+            resource: None,
         }
     }
 
@@ -179,6 +186,7 @@ impl Provider {
             manual_redirect: None,
             refused_statuses: Vec::new(),
             expects_iss: true,
+            resource: None,
         })
     }
 
@@ -211,6 +219,7 @@ impl Provider {
             client_id: client_id.cloned().ok_or_else(|| MissingClientId { provider: self.name.clone() })?,
             body: self.body,
             refused_statuses: self.refused_statuses.clone(),
+            resource: self.resource.clone(),
         })
     }
 }

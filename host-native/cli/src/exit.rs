@@ -6,6 +6,7 @@ use kraube::core::credential::{Failure, InstallError, LoginReason};
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
+use kraube::provider::{DiscoveryError, ProviderError};
 use std::process::ExitCode;
 
 /// The exit code. [`TABLE`] documents it.
@@ -100,6 +101,21 @@ impl From<&Error> for Code {
             Error::Path(PathError::Empty) => Self::Usage,
             Error::Path(_) | Error::Store(_) | Error::System(_) => Self::Error,
             _ => Self::Error,
+        }
+    }
+}
+
+impl From<&ProviderError> for Code {
+    fn from(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Discovery(DiscoveryError::Unreachable { .. }) => Self::Unavailable,
+            ProviderError::Unknown { .. }
+            | ProviderError::File { .. }
+            | ProviderError::NoDemoIssuer
+            | ProviderError::DemoIssuer(_)
+            | ProviderError::Path(_)
+            | ProviderError::Discovery(_)
+            | _ => Self::Error,
         }
     }
 }

@@ -35,6 +35,7 @@
 //! | token: `authorization_code`, `refresh_token` | `/token` |
 //! | revocation | `/revoke` |
 //! | metadata | `/.well-known/oauth-authorization-server` |
+//! | metadata of the resource | `/.well-known/oauth-protected-resource/resource` |
 //! | a protected resource | `/resource` |
 //! | counters, as JSON and for people | `/counters`, `/` |
 #![forbid(unsafe_code)]

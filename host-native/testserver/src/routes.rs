@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub(crate) const REVOKE: &str = "/revoke";
 pub(crate) const RESOURCE: &str = "/resource";
 pub(crate) const CALLBACK: &str = "/oauth/code/callback";
+pub(crate) const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource/resource";
 pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
 pub(crate) const COUNTERS: &str = "/counters";
 pub(crate) const STYLE: &str = "/style.css";
@@ -34,6 +35,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let mut open = Router::new()
         .route(REVOKE, post(revoke).options(preflight))
         .route(RESOURCE, get(resource).options(preflight))
+        .route(RESOURCE_METADATA, get(resource_metadata).options(preflight))
         .route(METADATA, get(metadata).options(preflight));
     let mut own = Router::new()
         .route("/", get(pages::index))
@@ -132,13 +134,24 @@ async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
         return json_answer(StatusCode::OK, &json!({"resource": "kraube-testserver", "ok": true}));
     }
     // Without credentials there is no error to name (RFC 6750 section 3.1).
-    let challenge = match token {
-        Some(_) => {
-            "Bearer realm=\"kraube\", error=\"invalid_token\", error_description=\"expired, revoked or unknown\""
-        }
-        None => "Bearer realm=\"kraube\"",
+    let error = match token {
+        Some(_) => ", error=\"invalid_token\", error_description=\"expired, revoked or unknown\"",
+        None => "",
     };
+    let metadata = format!("{}{RESOURCE_METADATA}", shared.issuer);
+    let challenge = format!("Bearer realm=\"kraube\", resource_metadata=\"{metadata}\"{error}");
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)]).into_response()
+}
+
+/// RFC 9728 section 2.
+async fn resource_metadata(State(shared): State<Arc<Shared>>) -> Response {
+    let issuer = &shared.issuer;
+    let document = json!({
+        "resource": format!("{issuer}{RESOURCE}"),
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+    });
+    json_answer(StatusCode::OK, &document)
 }
 
 /// RFC 8414 section 2.

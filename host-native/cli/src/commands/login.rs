@@ -8,6 +8,7 @@ use kraube::core::login::Redirect;
 use kraube::core::provider::Provider;
 use kraube::core::secret::Secret;
 use kraube::login::{Event, LoggedIn, LoginError, LoginOptions};
+use kraube::provider::Source;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,12 @@ pub(crate) struct Args {
     /// Where to log in: claude, demo, or a name in providers.toml beside the credentials
     #[arg(long, value_name = "NAME", default_value = kraube::provider::DEFAULT)]
     provider: String,
+    /// Log in at the server with this issuer identifier; its endpoints come from its metadata
+    #[arg(long, value_name = "URL", conflicts_with = "provider")]
+    issuer: Option<String>,
+    /// Log in for this resource, such as an MCP server, at the server that it names
+    #[arg(long, value_name = "URL", conflicts_with_all = ["provider", "issuer"])]
+    resource: Option<String>,
     /// The client id of your application at the provider [env: KRAUBE_CLIENT_ID]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -40,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
     start: bool,
     /// Read the code, or the address of the page that the browser ended on, from standard input
-    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "client_id", "scope"])]
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "issuer", "resource", "client_id", "scope"])]
     finish: bool,
 }
 
@@ -70,8 +77,13 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
 }
 
 fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
-    let found = kraube::provider::find(&args.provider, path, args.client_id.clone());
-    let mut provider = found.map_err(|error| Failed::of(Code::Error, &error))?;
+    let client_id = args.client_id.clone();
+    let found = match (&args.issuer, &args.resource) {
+        (Some(issuer), _) => kraube::provider::discover(Source::Issuer(issuer), path, client_id),
+        (None, Some(resource)) => kraube::provider::discover(Source::Resource(resource), path, client_id),
+        (None, None) => kraube::provider::find(&args.provider, path, client_id),
+    };
+    let mut provider = found.map_err(|error| Failed::of((&error).into(), &error))?;
     if !args.scope.is_empty() {
         provider.scopes.clone_from(&args.scope);
     }
