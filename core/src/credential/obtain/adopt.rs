@@ -1,8 +1,8 @@
 //! Looking and locking: what is read, when it is good enough to be served, and when the lock is needed. Nothing is
 //! sent or written here.
 
-use super::super::{Cause, Failure, Found, LoginReason, Via};
-use super::{Baseline, Look, Next, Run, State, backing_off_until, failed, unreadable};
+use super::super::{Cause, Failure, Found, LoginReason, Stored, Via};
+use super::{Baseline, Look, Next, Run, State, backing_off_until, failed};
 use crate::machine::{Action, Locked, Revision};
 use crate::record::Record;
 use crate::time::{Millis, Now};
@@ -32,13 +32,21 @@ impl Run {
             Found::Nothing(_) => self.last = None,
             Found::Torn { .. } | Found::Unreadable(_) => {}
         }
-        match at {
-            Look::Peek => self.peek(found, now),
-            Look::LastPeek => self.last_peek(found, now),
-            Look::Reread => self.reread_found(found, now),
-            Look::Confirm(refuse) => self.confirm(refuse, found, now),
-            Look::Merge(commit) => self.merge(*commit, found, now),
-        }
+        let next = match at {
+            Look::Peek => match found {
+                Found::Torn { revision, .. } => Ok(self.lock(Some(revision), now)),
+                Found::Unreadable(_) => Ok(self.lock(None, now)),
+                Found::Record(_) | Found::Nothing(_) => self.own(found).map(|stored| self.peek(stored, now)),
+            },
+            Look::LastPeek => self.own(found).map(|stored| self.last_peek(stored, now)),
+            Look::Reread => match self.unsaved.take() {
+                Some(unsaved) => Ok(self.settle_unsaved(*unsaved, found, now)),
+                None => self.own(found).map(|stored| self.reread_found(stored, now)),
+            },
+            Look::Confirm(refuse) => readable(found).map(|stored| self.confirm(refuse, stored, now)),
+            Look::Merge(commit) => Ok(self.merge(*commit, found, now)),
+        };
+        next.unwrap_or_else(failed)
     }
 
     /// What every readable read means for the run.
@@ -55,16 +63,14 @@ impl Run {
         }
     }
 
-    fn peek(mut self, found: Found, now: Now) -> Next {
-        let stored = match found {
-            Found::Record(stored) => stored,
-            Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { revision, .. } => return self.lock(Some(revision), now),
-            Found::Unreadable(_) => return self.lock(None, now),
-        };
-        if let Some(done) = self.other_account(&stored.record) {
-            return done;
-        }
+    /// A record of the login that this run is for.
+    fn own(&self, found: Found) -> Result<Stored, Failure> {
+        let stored = readable(found)?;
+        self.same_account(&stored.record)?;
+        Ok(stored)
+    }
+
+    fn peek(mut self, stored: Stored, now: Now) -> Next {
         let revision = stored.revision;
         let backing_off = stored.record.backing_off(now.wall);
         let marked = stored.record.redeeming.is_some();
@@ -80,16 +86,7 @@ impl Run {
         }
     }
 
-    fn last_peek(mut self, found: Found, now: Now) -> Next {
-        let stored = match found {
-            Found::Record(stored) => stored,
-            Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
-            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
-        };
-        if let Some(done) = self.other_account(&stored.record) {
-            return done;
-        }
+    fn last_peek(mut self, stored: Stored, now: Now) -> Next {
         let adoptable = self.adoptable(&stored.record, now);
         let retry_at = stored.record.backing_off(now.wall);
         self.last = Some(stored);
@@ -113,19 +110,7 @@ impl Run {
         self.look(Look::Reread)
     }
 
-    fn reread_found(mut self, found: Found, now: Now) -> Next {
-        if let Some(unsaved) = self.unsaved.take() {
-            return self.settle_unsaved(unsaved, found, now);
-        }
-        let stored = match found {
-            Found::Record(stored) => stored,
-            Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
-            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
-        };
-        if let Some(done) = self.other_account(&stored.record) {
-            return done;
-        }
+    fn reread_found(mut self, stored: Stored, now: Now) -> Next {
         let record = &stored.record;
         let (adoptable, backing_off, refused) =
             (self.adoptable(record, now), record.backing_off(now.wall), record.refused);
@@ -189,4 +174,15 @@ impl Run {
             Locked::Held | Locked::TimedOut | Locked::Unsupported(_) => self.locked(locked, now),
         }
     }
+}
+
+/// A record to go by. Nothing is written over bytes that cannot be read.
+fn readable(found: Found) -> Result<Stored, Failure> {
+    let cause = match found {
+        Found::Record(stored) => return Ok(stored),
+        Found::Nothing(_) => return Err(Failure::LoginRequired(LoginReason::LoggedOut)),
+        Found::Torn { error, .. } => Cause::Corrupt(error),
+        Found::Unreadable(error) => Cause::Store(error),
+    };
+    Err(Failure::Unavailable { retry_at: None, cause })
 }

@@ -8,7 +8,7 @@
 mod adopt;
 mod redeem;
 
-use super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
+use super::{Cause, Failure, Found, Outcome, Ready, Stored, Unsaved, Via};
 use crate::machine::{Action, Input, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::provider::Client;
@@ -227,16 +227,15 @@ impl Run {
         Step::Continue(Obtain { run: self, state }, action)
     }
 
-    fn logged_out(self) -> Next {
-        failed(Failure::LoginRequired(LoginReason::LoggedOut))
-    }
-
-    /// Another login than the one this run began with. A login id that has gone is the work of a program that drops
+    /// Whether it is the login that this run began with. A login id that has gone is the work of a program that drops
     /// members it does not know, and says nothing.
-    fn other_account(&self, record: &Record) -> Option<Next> {
-        let Baseline::Login(baseline) = &self.wanted.baseline else { return None };
-        let other = record.login.is_some() && record.login != *baseline;
-        other.then(|| failed(Failure::AccountChanged { login: record.login.clone() }))
+    fn same_account(&self, record: &Record) -> Result<(), Failure> {
+        match &self.wanted.baseline {
+            Baseline::Login(baseline) if record.login.is_some() && record.login != *baseline => {
+                Err(Failure::AccountChanged { login: record.login.clone() })
+            }
+            Baseline::Login(_) | Baseline::FirstRead => Ok(()),
+        }
     }
 
     fn not_rejected(&self, record: &Record) -> bool {
@@ -341,11 +340,6 @@ impl fmt::Debug for Commit {
 
 fn failed(failure: Failure) -> Next {
     Step::Done(Outcome::Failed(failure))
-}
-
-/// Nothing is written over bytes that cannot be read.
-fn unreadable(cause: Cause) -> Next {
-    failed(Failure::Unavailable { retry_at: None, cause })
 }
 
 fn backing_off_until(until: Timestamp) -> Failure {

@@ -1,7 +1,7 @@
 //! Under the lock: spending the refresh token, recording how that went, and keeping what was received.
 
 use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
-use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, unreadable};
+use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed};
 use crate::http::SendErrorKind;
 use crate::machine::{Action, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, Refusal};
@@ -138,13 +138,7 @@ impl Run {
     }
 
     /// A refusal is believed of the token that was sent, and of no other.
-    pub(super) fn confirm(mut self, refuse: Refuse, found: Found, now: Now) -> Next {
-        let stored = match found {
-            Found::Record(stored) => stored,
-            Found::Nothing(_) => return self.logged_out(),
-            Found::Torn { error, .. } => return unreadable(Cause::Corrupt(error)),
-            Found::Unreadable(error) => return unreadable(Cause::Store(error)),
-        };
+    pub(super) fn confirm(mut self, refuse: Refuse, stored: Stored, now: Now) -> Next {
         let record = &stored.record;
         if record.refresh_fingerprint() != Some(refuse.token) || record.marked_by_other(self.id) {
             return self.reread(now);
@@ -221,7 +215,7 @@ impl Run {
     pub(super) fn merge(mut self, commit: Commit, found: Found, now: Now) -> Next {
         let stored = match found {
             Found::Record(stored) => stored,
-            Found::Nothing(_) => return self.logged_out(),
+            Found::Nothing(_) => return failed(Failure::LoginRequired(LoginReason::LoggedOut)),
             Found::Torn { .. } | Found::Unreadable(_) => {
                 return self.unsaved(commit.record, commit.redeemed, contended(), now);
             }
@@ -233,15 +227,15 @@ impl Run {
             let record = commit.record.over(&stored.record);
             return self.save(Commit { record, replaces: Some(stored.revision), ..commit });
         }
-        if let Some(done) = self.other_account(&stored.record) {
-            return done;
+        if let Err(failure) = self.same_account(&stored.record) {
+            return failed(failure);
         }
         self.last = Some(stored);
         self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now)
     }
 
     /// Nothing is sent while an earlier rotation is not stored: it comes first.
-    pub(super) fn settle_unsaved(mut self, unsaved: Box<Unsaved>, found: Found, now: Now) -> Next {
+    pub(super) fn settle_unsaved(mut self, unsaved: Unsaved, found: Found, now: Now) -> Next {
         let (replaces, stored) = match found {
             Found::Record(stored) => (Some(stored.revision), Some(stored.record)),
             Found::Nothing(blank) => match blank {
@@ -249,12 +243,12 @@ impl Run {
                 None => (None, None),
             },
             Found::Torn { .. } | Found::Unreadable(_) => {
-                let Unsaved { record, replaces: redeemed, cause, .. } = *unsaved;
+                let Unsaved { record, replaces: redeemed, cause, .. } = unsaved;
                 return self.unsaved(record, redeemed, cause, now);
             }
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
-        let Unsaved { record, replaces: redeemed, .. } = *unsaved;
+        let Unsaved { record, replaces: redeemed, .. } = unsaved;
         if stored.as_ref().is_some_and(|stored| stored.same_tokens(&record)) {
             return self.saved(record, replaces, now);
         }
