@@ -88,10 +88,13 @@ impl Run {
 
     fn last_peek(mut self, stored: Stored, now: Now) -> Next {
         let adoptable = self.adoptable(&stored.record, now);
-        let retry_at = stored.record.backing_off(now.wall);
+        let (refused, retry_at) = (stored.record.refused, stored.record.backing_off(now.wall));
         self.last = Some(stored);
         if adoptable {
             return self.ready(Via::Store, None, now);
+        }
+        if let Some(refusal) = refused {
+            return self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now);
         }
         // The wait was short because the token lived. It has died meanwhile, so the rest of the deadline counts.
         if core::mem::take(&mut self.cut_short) && !self.is_alive(now) {
