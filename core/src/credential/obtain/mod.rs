@@ -164,8 +164,10 @@ impl Obtain {
     }
 
     /// The last-read token, while it is alive and not rejected: for callers whose patience is over while the run goes on.
+    /// It is stale because another process has the lock, or because the refresh of this run takes its time.
     pub fn living(&self, now: Now) -> Option<Ready> {
-        self.run.living(now, Some(Failure::Unavailable { retry_at: None, cause: Cause::Busy }))
+        let cause = if self.run.held.is_some() { Cause::UnderWay } else { Cause::Busy };
+        self.run.living(now, Some(self.run.unavailable(None, cause)))
     }
 }
 
