@@ -1,6 +1,7 @@
 //! The credential machines, stepped by hand: each test plays one course of answers and names what must come of it.
 //! Here is what plays them; the courses are in the modules.
 
+mod keeping;
 mod looking;
 
 #[path = "../common/mod.rs"]
@@ -212,6 +213,16 @@ impl Stored {
             self.expires_at,
             self.ours.join(",")
         )
+    }
+}
+
+/// The stable name of an outcome.
+fn code(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ready(_) => "ready",
+        Outcome::Unsaved(_) => "unsaved",
+        Outcome::Failed(failure) => failure.code(),
+        other => panic!("an outcome that the tests do not know: {other:?}"),
     }
 }
 

@@ -223,15 +223,19 @@ impl Run {
         if stored.record.same_tokens(&commit.record) {
             return self.saved(stored.record, Some(stored.revision), now);
         }
-        if stored.record.refresh_fingerprint() == commit.redeemed {
-            let record = commit.record.over(&stored.record);
-            return self.save(Commit { record, replaces: Some(stored.revision), ..commit });
+        let there = stored.record.refresh_fingerprint();
+        if there != commit.redeemed {
+            if let Err(failure) = self.same_account(&stored.record) {
+                return failed(failure);
+            }
+            if there.is_some() {
+                self.last = Some(stored);
+                return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now);
+            }
+            // Another program has dropped the refresh token of this login. Ours is the only one that is left.
         }
-        if let Err(failure) = self.same_account(&stored.record) {
-            return failed(failure);
-        }
-        self.last = Some(stored);
-        self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now)
+        let record = commit.record.over(&stored.record);
+        self.save(Commit { record, replaces: Some(stored.revision), ..commit })
     }
 
     /// Nothing is sent while an earlier rotation is not stored: it comes first.
@@ -252,7 +256,11 @@ impl Run {
         if stored.as_ref().is_some_and(|stored| stored.same_tokens(&record)) {
             return self.saved(record, replaces, now);
         }
-        if there != redeemed {
+        let dropped = stored.as_ref().is_some_and(|stored| {
+            let same = stored.login.is_none() || stored.login == record.login;
+            same && there.is_none() && !stored.is_logged_out()
+        });
+        if there != redeemed && !dropped {
             // Logged out, or another login: the unsaved rotation belongs to nothing any more.
             return self.reread(now);
         }
