@@ -6,7 +6,7 @@ use kraube_core::credential::Unsaved;
 /// To the moment that somebody else has written between the answer and our write.
 fn to_the_merge() -> Play<Obtain> {
     let mut run = obtain();
-    run.to_the_exchange(&expired());
+    run.reach_exchange(&expired());
     run.replied(issued());
     run.wrote(Err(WriteError::Conflict));
     run
@@ -15,7 +15,7 @@ fn to_the_merge() -> Play<Obtain> {
 /// A rotation that could not be stored.
 fn unsaved() -> Unsaved {
     let mut run = obtain();
-    run.to_the_exchange(&expired());
+    run.reach_exchange(&expired());
     run.replied(issued());
     loop {
         run.wrote(failed());
