@@ -6,17 +6,21 @@
 mod install;
 mod keeping;
 mod looking;
+mod redeeming;
 
 #[path = "../common/mod.rs"]
 mod common;
 
 use kraube_core::credential::{Failure, Obtain, Outcome, Ready, Wanted};
 use kraube_core::http::{Response, SendError, SendErrorKind};
-use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step, StoreError, StoreErrorKind, WriteError};
+use kraube_core::machine::{
+    Action, Blob, Input, Locked, Machine, Revision, Step, StoreError, StoreErrorKind, WriteError,
+};
 use kraube_core::policy::Policy;
 use kraube_core::record::RunId;
 use kraube_core::secret::Fingerprint;
 use kraube_core::time::{Millis, Now, Timestamp};
+use serde_json::Value;
 use std::fmt::Debug;
 
 const NOW: u64 = 1_800_000_000_000;
@@ -26,10 +30,12 @@ const OTHER_RUN: RunId = RunId(2);
 
 const ISSUED: &str = r#"{"access_token":"a1","refresh_token":"r1","token_type":"Bearer","expires_in":3600}"#;
 
-/// A machine and the two clocks. Each answer is checked to be one to the outstanding action.
+/// A machine and the two clocks. Each answer is checked to be one to the outstanding action; each write, delete and
+/// request, to be about the very bytes that were last read or written.
 struct Play<M: Machine> {
     step: Option<Step<M, M::Outcome>>,
     now: Now,
+    known: Option<Revision>,
 }
 
 /// A run that wants any living token, with the documented figures.
@@ -44,7 +50,7 @@ fn obtain_with(wanted: Wanted, policy: Policy) -> Play<Obtain> {
 impl<M: Machine<Outcome: Debug> + Debug> Play<M> {
     fn new(start: impl FnOnce(Now) -> Step<M, M::Outcome>) -> Self {
         let now = Now { wall: Timestamp(NOW), monotonic: Millis(7) };
-        Self { step: Some(start(now)), now }
+        Self { step: Some(start(now)), now, known: None }
     }
 
     fn machine(&self) -> &M {
@@ -81,6 +87,9 @@ impl<M: Machine<Outcome: Debug> + Debug> Play<M> {
     fn read_bytes(&mut self, read: Result<Option<&str>, ()>) {
         assert!(matches!(self.action(), Action::Read), "{:?}", self.action());
         let read = read.map(|text| text.map(|text| Blob::new(text.into()))).map_err(|()| error());
+        if let Ok(blob) = &read {
+            self.known = blob.as_ref().map(Blob::revision);
+        }
         self.answer(Input::Read(read));
     }
 
@@ -101,16 +110,21 @@ impl<M: Machine<Outcome: Debug> + Debug> Play<M> {
     }
 
     /// What is written.
-    fn wrote(&mut self, wrote: Result<(), WriteError>) -> String {
-        let Action::Write { blob, .. } = self.action() else { panic!("{:?}", self.action()) };
-        let text = String::from_utf8(blob.bytes().to_vec()).expect("the record is text");
+    fn wrote(&mut self, wrote: Result<(), WriteError>) -> Value {
+        let Action::Write { blob, replaces, .. } = self.action() else { panic!("{:?}", self.action()) };
+        assert_eq!(*replaces, self.known, "a write replaces what is known to be there, and nothing else");
+        let written = serde_json::from_slice(blob.bytes()).expect("a record is JSON");
+        if wrote.is_ok() {
+            self.known = Some(blob.revision());
+        }
         self.answer(Input::Wrote(wrote));
-        text
+        written
     }
 
     /// What is sent.
     fn replied(&mut self, reply: Result<Response, SendErrorKind>) -> String {
-        let Action::Send { request, .. } = self.action() else { panic!("{:?}", self.action()) };
+        let Action::Send { request, holds } = self.action() else { panic!("{:?}", self.action()) };
+        assert!(holds.is_none() || *holds == self.known, "it is sent while the record is the one that we wrote");
         let body = request.body.expose().to_owned();
         self.answer(Input::Replied(reply.map_err(|kind| SendError { kind, detail: "the wire".into() })));
         body
@@ -174,7 +188,7 @@ struct Stored {
 fn stored(refresh: &'static str, access: &'static str, left: i64) -> Stored {
     Stored { refresh, access, expires_at: NOW.saturating_add_signed(left * 1000), ours: Vec::new() }
         .with(r#""login":"L0""#)
-        .with(format!(r#""obtainedAt":{}"#, NOW.saturating_add_signed((left - 2 * HOUR).min(0) * 1000)))
+        .obtained_at(NOW.saturating_add_signed((left - 2 * HOUR).min(0) * 1000))
         .with(r#""provider":{"name":"p","tokenEndpoint":"https://e.org/t","revocationEndpoint":"https://e.org/r","clientId":"me","refusedStatuses":[404]}"#)
 }
 
@@ -197,6 +211,11 @@ impl Stored {
     fn login(mut self, login: &str) -> Self {
         self.ours.retain(|member| !member.starts_with(r#""login""#));
         self.with(format!(r#""login":"{login}""#))
+    }
+
+    fn obtained_at(mut self, at: u64) -> Self {
+        self.ours.retain(|member| !member.starts_with(r#""obtainedAt""#));
+        self.with(format!(r#""obtainedAt":{at}"#))
     }
 
     fn marked(self, run: RunId) -> Self {
