@@ -49,6 +49,11 @@ pub enum InstallError {
     Refused(String),
     /// The server does not accept this client or request.
     ClientRejected(String),
+    /// The server asked for a pause (429): the code is unspent.
+    Throttled {
+        /// From `Retry-After`.
+        retry_after: Option<Millis>,
+    },
     /// The server could not be reached: the code is unspent.
     NotSent(String),
     /// No usable answer: the code may be spent.
@@ -69,10 +74,24 @@ impl InstallError {
             Self::Store(_) => "store",
             Self::Refused(_) => "code_refused",
             Self::ClientRejected(_) => "client_rejected",
+            Self::Throttled { .. } => "throttled",
             Self::NotSent(_) => "unreachable",
             Self::Unknown(_) => "code_in_doubt",
             Self::Unsaved(_) => "unsaved",
             Self::Misuse(_) => "misuse",
+        }
+    }
+
+    /// Whether the same code may be sent again: it is unspent, or nothing is known of it.
+    pub const fn may_repeat(&self) -> bool {
+        match self {
+            Self::NoLock { .. }
+            | Self::Store(_)
+            | Self::Throttled { .. }
+            | Self::NotSent(_)
+            | Self::Unknown(_)
+            | Self::Misuse(_) => true,
+            Self::Refused(_) | Self::ClientRejected(_) | Self::Unsaved(_) => false,
         }
     }
 
@@ -87,6 +106,7 @@ impl InstallError {
                 "start the login again: a code can be used once, and for a short time"
             }
             Self::ClientRejected(_) => "check the client id and its registered redirect URIs",
+            Self::Throttled { .. } => "wait a little, then give the same answer again, or log in again",
             Self::NotSent(_) => "check the network, the proxy settings and the certificates",
             Self::Unsaved(_) => "free the disk; the tokens are in this process's memory alone",
             Self::Misuse(_) => "this is a bug in the host; please report it",
@@ -102,6 +122,10 @@ impl fmt::Display for InstallError {
             Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
             Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
             Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
+            Self::Throttled { retry_after: Some(pause) } => {
+                write!(f, "the server asked for a pause of {} s (429)", pause.0.div_ceil(1000))
+            }
+            Self::Throttled { retry_after: None } => f.write_str("the server asked for a pause (429)"),
             Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
             Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
@@ -118,6 +142,7 @@ impl core::error::Error for InstallError {
             Self::NoLock { cause: None }
             | Self::Refused(_)
             | Self::ClientRejected(_)
+            | Self::Throttled { .. }
             | Self::NotSent(_)
             | Self::Unknown(_)
             | Self::Misuse(_) => None,
@@ -243,9 +268,7 @@ impl Base {
             Answer::RefusedByStatus(status) => {
                 return Step::Done(Err(InstallError::Refused(alloc::format!("status {status}"))));
             }
-            Answer::Throttled { .. } => {
-                return Step::Done(Err(InstallError::ClientRejected(super::text("too many requests (429)"))));
-            }
+            Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
             Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
         };
         let credentials = Credentials {

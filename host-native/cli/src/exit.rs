@@ -155,7 +155,10 @@ impl From<&Failure> for Code {
 impl From<&InstallError> for Code {
     fn from(error: &InstallError) -> Self {
         match error {
-            InstallError::NoLock { .. } | InstallError::Store(_) | InstallError::NotSent(_) => Self::Unavailable,
+            InstallError::NoLock { .. }
+            | InstallError::Store(_)
+            | InstallError::Throttled { .. }
+            | InstallError::NotSent(_) => Self::Unavailable,
             InstallError::Refused(_) => Self::Refused,
             InstallError::Unknown(_) => Self::InDoubt,
             InstallError::Unsaved(_) => Self::Unsaved,
