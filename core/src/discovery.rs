@@ -94,6 +94,8 @@ pub struct Metadata {
     pub token_endpoint: Endpoint,
     /// `revocation_endpoint`.
     pub revocation_endpoint: Option<Endpoint>,
+    /// `device_authorization_endpoint` (RFC 8628 section 4).
+    pub device_authorization_endpoint: Option<Endpoint>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
     pub sends_iss: bool,
 }
@@ -244,10 +246,12 @@ impl Discovery {
         }
         let missing = |what| DiscoveryError::Incomplete { issuer: issuer.clone(), what };
         let required = |url: Option<String>, what| inside(start, &url.ok_or_else(|| missing(what))?);
+        let optional = |url: Option<String>| url.map(|url| inside(start, &url)).transpose();
         let server = Metadata {
             authorization_endpoint: required(document.authorization_endpoint, "authorization_endpoint")?,
             token_endpoint: required(document.token_endpoint, "token_endpoint")?,
-            revocation_endpoint: document.revocation_endpoint.map(|url| inside(start, &url)).transpose()?,
+            revocation_endpoint: optional(document.revocation_endpoint)?,
+            device_authorization_endpoint: optional(document.device_authorization_endpoint)?,
             sends_iss: document.authorization_response_iss_parameter_supported,
             issuer,
         };
@@ -265,6 +269,7 @@ impl Found {
             authorization_endpoint: server.authorization_endpoint,
             token_endpoint: server.token_endpoint,
             revocation_endpoint: server.revocation_endpoint,
+            device_authorization_endpoint: server.device_authorization_endpoint,
             client_id,
             scopes,
             body: TokenBody::Form,
@@ -419,6 +424,7 @@ struct ServerDocument {
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,

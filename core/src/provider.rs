@@ -26,6 +26,8 @@ pub struct Provider {
     pub token_endpoint: Endpoint,
     /// The revocation endpoint (RFC 7009), where the server has one.
     pub revocation_endpoint: Option<Endpoint>,
+    /// The device authorization endpoint (RFC 8628 section 3.1), where the server has one.
+    pub device_authorization_endpoint: Option<Endpoint>,
     /// The client identifier (RFC 6749 section 2.2). It names an application that is registered at the server, so none
     /// is shipped for servers of others.
     pub client_id: Option<String>,
@@ -155,6 +157,7 @@ impl Provider {
             authorization_endpoint: Endpoint::constant("https://claude.com/cai/oauth/authorize"),
             token_endpoint: Endpoint::constant("https://platform.claude.com/v1/oauth/token"),
             revocation_endpoint: None,
+            device_authorization_endpoint: None,
             client_id: None,
             scopes: vec!["user:profile".to_owned(), "user:inference".to_owned()],
             body: TokenBody::Json,
@@ -178,6 +181,7 @@ impl Provider {
             authorization_endpoint: Endpoint::parse(&format!("{issuer}/authorize"))?,
             token_endpoint: Endpoint::parse(&format!("{issuer}/token"))?,
             revocation_endpoint: Some(Endpoint::parse(&format!("{issuer}/revoke"))?),
+            device_authorization_endpoint: Some(Endpoint::parse(&format!("{issuer}/device_authorization"))?),
             client_id: Some("kraube-demo".to_owned()),
             scopes: Vec::new(),
             body: TokenBody::Form,

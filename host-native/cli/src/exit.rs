@@ -3,6 +3,7 @@
 use crate::ui;
 use kraube::Error;
 use kraube::core::credential::{Failure, InstallError, LoginReason};
+use kraube::core::device::DeviceError;
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
@@ -125,6 +126,8 @@ impl From<&LoginError> for Code {
         match error {
             LoginError::Failed(error) => error.into(),
             LoginError::Denied { .. } => Self::Refused,
+            LoginError::Device(DeviceError::Denied | DeviceError::Refused(_)) => Self::Refused,
+            LoginError::Device(DeviceError::Unreachable(_)) => Self::Unavailable,
             LoginError::Begin(_)
             | LoginError::Listener(_)
             | LoginError::TimedOut { .. }
@@ -132,6 +135,7 @@ impl From<&LoginError> for Code {
             | LoginError::NotTheAnswer(_)
             | LoginError::NothingPending
             | LoginError::SeveralPending(_)
+            | LoginError::Device(_)
             | LoginError::Restore(_) => Self::Error,
             _ => Self::Error,
         }

@@ -7,8 +7,9 @@ use crate::ui;
 use kraube::core::login::Redirect;
 use kraube::core::provider::Provider;
 use kraube::core::secret::Secret;
-use kraube::login::{Event, LoggedIn, LoginError, LoginOptions};
+use kraube::login::{Event, Instructions, LoggedIn, LoginError, LoginOptions};
 use kraube::provider::Source;
+use qrcode::render::unicode::Dense1x2;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,6 +44,9 @@ pub(crate) struct Args {
     /// Open no browser, but wait for one on this machine
     #[arg(long, conflicts_with = "manual")]
     no_browser: bool,
+    /// Show a code to type in on another machine, where the server offers that (RFC 8628)
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "start", "finish"])]
+    device: bool,
     /// Print the address and end; `--finish` goes on from there within ten minutes
     #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
     start: bool,
@@ -65,6 +69,9 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
     let provider = provider(args, path)?;
     if args.start {
         return start(&provider, path);
+    }
+    if args.device {
+        return done(&kraube::login::device(&provider, path, &mut |event: Event<'_>| show(event, false))?);
     }
     let paste = args.manual || io::stdin().is_terminal();
     let options = LoginOptions {
@@ -129,12 +136,29 @@ fn show(event: Event<'_>, paste: bool) {
                 (_, false) => ui::say("Waiting for the browser."),
             }
         }
+        Event::EnterCode { instructions } => enter_code(instructions),
         Event::BrowserFailed { why } => ui::warn(&format!("no browser was opened: {why}")),
         Event::Ignored(reason) => ui::warn(&format!("ignored, and still waiting: {reason}")),
         Event::Received => ui::say("The answer is here; exchanging the code."),
         Event::Exchanging => EXCHANGING.store(true, Ordering::SeqCst),
         Event::Listening { .. } | Event::BrowserOpened | _ => {}
     }
+}
+
+fn enter_code(instructions: &Instructions) {
+    ui::say("On another machine, open this address:\n");
+    ui::say(&instructions.verification_uri);
+    ui::say("\nand type in this code:\n");
+    ui::say(format_args!("  {}", instructions.user_code));
+    let address = instructions.verification_uri_complete.as_ref().unwrap_or(&instructions.verification_uri);
+    if io::stderr().is_terminal()
+        && let Ok(code) = qrcode::QrCode::new(address.as_str())
+    {
+        // Light on dark, as most terminals are.
+        let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+        ui::say(format_args!("\nor scan this:\n\n{picture}"));
+    }
+    ui::say("\nWaiting for your decision there.");
 }
 
 fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
