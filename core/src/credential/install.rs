@@ -271,14 +271,7 @@ impl Base {
             Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
             Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
         };
-        let credentials = Credentials {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: sent_at.plus(issued.life),
-            obtained_at: Some(sent_at),
-            scope: issued.scope,
-            client: Some(client),
-        };
+        let credentials = Credentials::issued(issued, client, sent_at);
         self.write(Write { credentials, under, since: now.monotonic })
     }
 
