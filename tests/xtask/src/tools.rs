@@ -15,6 +15,8 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "flock", package: "util-linux", needed_by: "the lock shared with other programs" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "the files of other users" },
     Tool { program: "strace", package: "strace", needed_by: "the interrupted system calls" },
+    Tool { program: "git", package: "git", needed_by: "the credential helpers" },
+    Tool { program: "curl", package: "curl", needed_by: "the credential helpers" },
     Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
 ];
 
