@@ -3,10 +3,12 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a test does not expect fails it")]
 
+mod forget;
 mod install;
 mod keeping;
 mod looking;
 mod redeeming;
+mod words;
 
 #[path = "../common/mod.rs"]
 mod common;
