@@ -1,8 +1,9 @@
 //! What people and programs are told: names that never change, texts that say what happened, hints that say what to do.
 
 use super::*;
-use kraube_core::credential::{Cause, InstallError, LoginReason};
-use kraube_core::record::{LoginId, RecordError, Refusal};
+use kraube_core::credential::{Cause, Install, InstallError, LoginReason, NewLogin};
+use kraube_core::record::{Credentials, LoginId, RecordError, Refusal};
+use kraube_core::secret::Secret;
 use std::collections::BTreeSet;
 use std::error::Error;
 
@@ -117,5 +118,36 @@ fn no_machine_shows_a_token_while_it_runs() {
     assert!(!shown.contains("CANARY"), "{shown}");
     for state in ["Look", "Lock", "Settle", "Mark", "Exchange", "Commit", "SavePause", "Merge"] {
         assert!(shown.contains(state), "{state} is not among {shown}");
+    }
+}
+
+#[test]
+fn no_login_or_logout_shows_a_token_while_it_runs() {
+    let credentials = Credentials {
+        access_token: Secret::new("CANARY-a1"),
+        refresh_token: Some(Secret::new("CANARY-r1")),
+        expires_at: Timestamp(NOW),
+        obtained_at: None,
+        scope: None,
+        client: None,
+    };
+    let record = stored("CANARY-r", "CANARY-a", -10);
+    let login = LoginId("L1".into());
+    let mut install = Play::new(|_| Install::start(NewLogin::Credentials(credentials), login, Policy::default()));
+    let mut shown = format!("{:?} {:?}\n", install.machine(), install.action());
+    install.locked(Locked::Held);
+    install.read(&record);
+    shown += &format!("{:?} {:?}\n", install.machine(), install.action());
+    install.wrote(failed());
+    shown += &format!("{:?}\n", install.machine());
+    let mut forget = Play::new(|_| Forget::start(true, Policy::default(), Some(keeping::unsaved())));
+    forget.locked(Locked::Held);
+    forget.read(&record);
+    shown += &format!("{:?} {:?}\n", forget.machine(), forget.action());
+    forget.replied(Err(SendErrorKind::TimedOut));
+    shown += &format!("{:?}\n", forget.machine());
+    assert!(!shown.contains("CANARY"), "{shown}");
+    for part in ["Write", "conflicts: 0", "SavePause", "Revoke", "Delete", "locked: true", "the wire"] {
+        assert!(shown.contains(part), "{part} is not among {shown}");
     }
 }
