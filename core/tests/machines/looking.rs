@@ -410,6 +410,7 @@ fn a_refresh_token_alone_is_redeemed_at_the_first_call() {
     let client = common::client(kraube_core::provider::TokenBody::Form);
     let blob = Credentials::from_refresh_token(Secret::new("r0"), client).to_blob();
     let text = std::str::from_utf8(blob.bytes()).expect("a record is text");
+    assert!(!text.contains("accessToken") && !text.contains("expiresAt"), "there is none: {text}");
     for wanted in [Wanted::default(), rejecting("a0")] {
         let mut run = run_with(wanted);
         run.read_bytes(Ok(Some(text)));

@@ -3,7 +3,7 @@
 use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
 use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served};
 use crate::http::SendErrorKind;
-use crate::machine::{Action, Revision, Step, StoreError, WriteError};
+use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, Refusal};
 use crate::secret::Fingerprint;
 use crate::time::{Millis, Now};
@@ -24,7 +24,9 @@ impl Run {
             return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now);
         };
         let (replaces, record) = (Some(*revision), record.marked(self.id, now.wall));
-        let (blob, reserve) = (record.to_blob(), record.reserve());
+        let blob = record.to_blob();
+        // What comes back may be larger.
+        let reserve = (4 * blob.bytes().len()).clamp(32 * 1024, Blob::MAX);
         let marked = Stored::of(&blob, record);
         let sent_at = now.wall;
         let redeem = Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None };
