@@ -165,21 +165,23 @@ type Next = Step<Install, Installed>;
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 enum State {
     Lock(NewLogin),
-    Read(NewLogin, Conflicts),
-    Exchange { client: Client, sent_at: Timestamp, under: Under },
+    Read(NewLogin),
+    Exchange {
+        client: Client,
+        sent_at: Timestamp,
+        under: Under,
+    },
     Write(Write),
     SavePause(Write),
+    /// The record was changed between our read and our write.
+    Reread(Write),
 }
-
-/// How often the record was changed between our read and our write.
-type Conflicts = u8;
 
 /// What the last read has found, and what of it lives on.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Under {
     revision: Option<Revision>,
     record: Option<Record>,
-    conflicts: Conflicts,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,8 @@ struct Write {
     credentials: Credentials,
     under: Under,
     since: Millis,
+    /// How often there was a conflict.
+    conflicts: u8,
 }
 
 impl Install {
@@ -212,11 +216,14 @@ impl Machine for Install {
         let base = Base { policy, login };
         match (state, input) {
             (State::Lock(new), Input::Locked(locked)) => match locked {
-                Locked::Held => base.then(State::Read(new, 0), Action::Read),
+                Locked::Held => base.then(State::Read(new), Action::Read),
                 Locked::Changed | Locked::TimedOut => Step::Done(Err(InstallError::NoLock { cause: None })),
                 Locked::Unsupported(error) => Step::Done(Err(InstallError::NoLock { cause: Some(error) })),
             },
-            (State::Read(new, conflicts), Input::Read(read)) => base.found(new, conflicts, Found::new(read), now),
+            (State::Read(new), Input::Read(read)) => match Under::found(Found::new(read), None) {
+                Ok(under) => base.begin(new, under, now),
+                Err(error) => Step::Done(Err(InstallError::Store(error))),
+            },
             (State::Exchange { client, sent_at, under }, Input::Replied(replied)) => {
                 let answer = match replied {
                     Ok(response) => token::read_answer(&client, &response, now),
@@ -226,6 +233,13 @@ impl Machine for Install {
             }
             (State::Write(write), Input::Wrote(wrote)) => base.wrote(write, wrote, now),
             (State::SavePause(write), Input::Woke) => base.write(write),
+            // The tokens are here, whatever can be read: what was read before stands in for what cannot.
+            (State::Reread(write), Input::Read(read)) => {
+                match Under::found(Found::new(read), write.under.record.clone()) {
+                    Ok(under) => base.write(Write { under, ..write }),
+                    Err(error) => base.unsaved(write, error, now),
+                }
+            }
             (state, _) => Step::Done(Err(InstallError::Misuse(state.awaits()))),
         }
     }
@@ -242,21 +256,12 @@ impl Base {
         Step::Continue(Install { policy: self.policy, login: self.login, state }, action)
     }
 
-    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record.
-    fn found(self, new: NewLogin, conflicts: Conflicts, found: Found, now: Now) -> Next {
-        let under = match found {
-            Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
-                Under { revision: Some(revision), record: Some(record), conflicts }
-            }
-            Found::Nothing(None) => Under { revision: None, record: None, conflicts },
-            Found::Torn { revision, .. } => Under { revision: Some(revision), record: None, conflicts },
-            Found::Unreadable(error) => return Step::Done(Err(InstallError::Store(error))),
-        };
+    fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
                 self.then(State::Exchange { client, sent_at: now.wall, under }, Action::Send { request, holds: None })
             }
-            NewLogin::Credentials(credentials) => self.write(Write { credentials, under, since: now.monotonic }),
+            NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
         }
     }
 
@@ -271,15 +276,8 @@ impl Base {
             Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
             Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
         };
-        let credentials = Credentials {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: sent_at.plus(issued.life),
-            obtained_at: Some(sent_at),
-            scope: issued.scope,
-            client: Some(client),
-        };
-        self.write(Write { credentials, under, since: now.monotonic })
+        let credentials = Credentials::issued(issued, client, sent_at);
+        self.write(Write::new(credentials, under, now))
     }
 
     fn write(self, write: Write) -> Next {
@@ -291,9 +289,9 @@ impl Base {
     fn wrote(self, write: Write, wrote: Result<(), WriteError>, now: Now) -> Next {
         match wrote {
             Ok(()) => Step::Done(Ok(write.credentials)),
-            Err(WriteError::Conflict) if write.under.conflicts < self.policy.returns => {
-                let conflicts = write.under.conflicts + 1;
-                self.then(State::Read(NewLogin::Credentials(write.credentials), conflicts), Action::Read)
+            Err(WriteError::Conflict) if write.conflicts < self.policy.returns => {
+                let conflicts = write.conflicts + 1;
+                self.then(State::Reread(Write { conflicts, ..write }), Action::Read)
             }
             Err(WriteError::Conflict) => self.unsaved(write, super::obtain::contended(), now),
             Err(WriteError::Failed(_)) if now.monotonic.minus(write.since) < self.policy.save_time => {
@@ -311,6 +309,27 @@ impl Base {
     }
 }
 
+impl Under {
+    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record. `before` is the
+    /// last record that could be read.
+    fn found(found: Found, before: Option<Record>) -> Result<Self, StoreError> {
+        match found {
+            Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
+                Ok(Self { revision: Some(revision), record: Some(record) })
+            }
+            Found::Nothing(None) => Ok(Self { revision: None, record: None }),
+            Found::Torn { revision, .. } => Ok(Self { revision: Some(revision), record: before }),
+            Found::Unreadable(error) => Err(error),
+        }
+    }
+}
+
+impl Write {
+    fn new(credentials: Credentials, under: Under, now: Now) -> Self {
+        Self { credentials, under, since: now.monotonic, conflicts: 0 }
+    }
+}
+
 fn unanswered(kind: SendErrorKind, detail: String) -> InstallError {
     match kind {
         SendErrorKind::NotSent => InstallError::NotSent(detail),
@@ -323,20 +342,18 @@ impl State {
     const fn awaits(&self) -> &'static str {
         match self {
             Self::Lock(_) => "Lock: Locked",
-            Self::Read(..) => "Read: Read",
+            Self::Read(_) => "Read: Read",
             Self::Exchange { .. } => "Exchange: Replied",
             Self::Write(_) => "Write: Wrote",
             Self::SavePause(_) => "SavePause: Woke",
+            Self::Reread(_) => "Reread: Read",
         }
     }
 }
 
 impl fmt::Debug for Under {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Under")
-            .field("revision", &self.revision)
-            .field("conflicts", &self.conflicts)
-            .finish_non_exhaustive()
+        f.debug_struct("Under").field("revision", &self.revision).finish_non_exhaustive()
     }
 }
 

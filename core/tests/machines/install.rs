@@ -194,3 +194,32 @@ fn a_kept_login_over_nothing_is_stored_where_there_still_is_nothing() {
         assert_eq!(run.ready().access_token.expose(), "a1");
     }
 }
+
+#[test]
+fn tokens_that_were_received_outlive_a_store_that_can_no_longer_be_read() {
+    let mut run = to_the_exchange();
+    run.replied(issued());
+    run.wrote(Err(WriteError::Conflict));
+    run.read_bytes(Err(()));
+    let kept = run.outcome().keep(None).expect("the code is spent, and what it brought is here alone");
+    assert_eq!(kept.ready.as_ref().map(|ready| ready.access_token.expose()), Some("a1"));
+}
+
+#[test]
+fn a_kept_login_takes_the_place_of_what_it_was_begun_over_even_if_that_was_torn_for_a_moment() {
+    let before = stored("r0", "a0", HOUR);
+    let mut run = saving();
+    run.locked(Locked::Held);
+    run.read(&before);
+    for _ in 0..4 {
+        run.wrote(Err(WriteError::Conflict));
+        if matches!(run.step, Some(Step::Continue(..))) {
+            run.read_bytes(Ok(Some("{\"refreshTok")));
+        }
+    }
+    let kept = run.outcome().keep(None).expect("it is in memory alone");
+    let mut run = Play::new(|now| Obtain::start_unsaved(Wanted::default(), Policy::default(), RUN, kept, now));
+    run.read(&before);
+    assert_eq!(run.wrote(Ok(()))["kraube"]["login"], "L1");
+    assert_eq!(run.ready().access_token.expose(), "a1");
+}
