@@ -23,6 +23,7 @@ use std::time::SystemTime;
 /// Name the hosts, as above: a helper that is set for all of them would give the token to each.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[allow(rustdoc::bare_urls, reason = "the text of `--help`, shown as it stands")]
 pub(crate) struct Args {
     #[command(subcommand)]
     tool: Tool,

@@ -16,7 +16,10 @@ fn metadata_names_the_endpoints() {
     assert_eq!(document["token_endpoint"], server.token_url());
     assert_eq!(document["revocation_endpoint"], server.revoke_url());
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-    assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(
+        document["grant_types_supported"],
+        json!(["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"])
+    );
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
 }
 
