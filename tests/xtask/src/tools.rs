@@ -55,6 +55,23 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     Err(format!("run this as root, then try again: {line}"))
 }
 
+/// Compiles a program of the registry, where it is not there yet: without optimisation, which would take longer than it
+/// saves.
+pub(crate) fn cargo_install(program: &str, version: &str) -> Result<(), String> {
+    if on_path(program).is_some() {
+        return Ok(());
+    }
+    println!("   installing {program} {version}");
+    let status = Command::new("cargo")
+        .args(["install", "--quiet", "--locked", "--debug", program, "--version", version])
+        .status()
+        .map_err(|error| error.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("run this, then try again: cargo install --locked {program} --version {version}"))
+}
+
 /// Where a program is.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
