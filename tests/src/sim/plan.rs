@@ -151,15 +151,6 @@ impl Plan {
         self.logins = one_in(3, &[2, 10]);
         self.logouts = one_in(4, &[2, 5]);
     }
-
-    pub(super) fn has(&self, trouble: Trouble) -> bool {
-        self.troubles.iter().any(|(other, _)| *other == trouble)
-    }
-
-    /// Whether a program writes to the file that knows three members of it.
-    pub(super) fn has_foreign(&self) -> bool {
-        [Trouble::ForeignLogin, Trouble::ForeignRewrite, Trouble::ForeignRefresh].into_iter().any(|t| self.has(t))
-    }
 }
 
 impl Trouble {

@@ -110,14 +110,16 @@ impl fmt::Display for Tally {
         writeln!(f, "steps of machines    {:>14}", self.steps)?;
         writeln!(f, "tokens served        {:>14}   of these {} from memory", self.served, self.from_memory)?;
         writeln!(f, "redemptions          {:>14}   of these {} rotated", self.redemptions, self.rotations)?;
-        let list = |f: &mut fmt::Formatter<'_>, name: &str, counts: &mut dyn Iterator<Item = (String, u64)>| {
-            writeln!(f, "{name}")?;
-            counts.try_for_each(|(name, count)| writeln!(f, "  {name:40} {count:>12}"))
-        };
-        list(f, "faults injected", &mut self.faults.iter().map(|(name, count)| ((*name).into(), *count)))?;
-        list(f, "interesting states", &mut self.interesting().into_iter().map(|(name, count)| (name.into(), count)))?;
-        list(f, "logins lost, as no client could help", &mut self.losses.iter().map(|(name, count)| (name.clone(), *count)))?;
-        list(f, "cannot be kept, and is not counted wrong", &mut self.excused.iter().map(|(kind, count)| (format!("{kind:?}"), *count)))?;
+        list(f, "faults injected", &self.faults)?;
+        list(f, "interesting states", &self.interesting().into_iter().collect())?;
+        list(f, "logins lost, as no client could help", &self.losses)?;
+        let excused = self.excused.iter().map(|(kind, count)| (format!("{kind:?}"), *count)).collect();
+        list(f, "cannot be kept, and is not counted wrong", &excused)?;
         writeln!(f, "different transitions {:>13}", self.transitions.len())
     }
+}
+
+fn list<N: AsRef<str>>(f: &mut fmt::Formatter<'_>, title: &str, counts: &BTreeMap<N, u64>) -> fmt::Result {
+    writeln!(f, "{title}")?;
+    counts.iter().try_for_each(|(name, count)| writeln!(f, "  {:44} {count:>12}", name.as_ref()))
 }
