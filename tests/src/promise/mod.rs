@@ -8,6 +8,7 @@ pub(crate) mod stored;
 pub use server::Replay;
 
 use kraube_core::credential::{Failure, LoginReason, Ready};
+use kraube_core::policy::Policy;
 use kraube_core::record::Refusal;
 use kraube_core::secret::Fingerprint;
 use kraube_core::time::Timestamp;
@@ -125,7 +126,7 @@ pub(crate) fn redeems(
     let known = &server.families[usize::from(family)];
     let fine = !known.is_spent(generation) || known.is_doubted(generation);
     require(wrong, fine, Kind::SpentSent, || format!("process {p} redeems {token:?}"));
-    let early = quiet.is_some_and(|(quiet, until)| quiet == Some(token) && until > now);
+    let early = quiet.is_some_and(|(quiet, until)| quiet == Some(token) && until > now && until.since(now) <= Policy::RETRY_MAX);
     require(wrong, !early, Kind::TriedTooSoon, || format!("process {p} redeems {token:?}"));
 }
 
@@ -179,6 +180,8 @@ pub(crate) struct Case<'a> {
     pub(crate) server: &'a Server,
     /// What is stored, or about to be.
     pub(crate) stored: Option<&'a Stored>,
+    /// What the run read last.
+    pub(crate) read: Option<&'a Stored>,
     /// There may be a mark although nothing was sent.
     pub(crate) marks: bool,
     /// A refresh that is in doubt may cost a login of this family.
@@ -202,16 +205,18 @@ fn doubts(wrong: &mut Wrong, p: u8, told: bool, facts: &Facts, case: &Case<'_>) 
     let family = |token: Token| (&case.server.families[usize::from(token.0)], token.1);
     let doubted = sent.map(family).is_some_and(|(family, generation)| family.is_doubted(generation));
     require(wrong, told || !doubted, Kind::WrongReason, || format!("process {p} is not told of the doubt of {sent:?}"));
-    let unknown = sent.map(family).is_some_and(|(family, generation)| family.is_unknown(generation));
-    require(wrong, !told || doubted || unknown || case.marks, Kind::WrongReason, || {
-        format!("process {p} is told of a doubt of {sent:?} that nothing gave cause for")
+    let cause = |(family, generation): (&Family, u8)| family.is_doubted(generation) || family.is_unknown(generation);
+    let read = case.read.and_then(|read| read.refresh);
+    let cause = case.marks || [stored, sent, read].into_iter().flatten().map(family).any(cause);
+    require(wrong, !told || cause, Kind::WrongReason, || {
+        format!("process {p} is told of a doubt of {stored:?} that nothing gave cause for")
     });
 }
 
 /// A login may be lost where an answer was, or a process with one; and then that must be said.
 fn refuses(wrong: &mut Wrong, p: u8, reason: Refusal, facts: &Facts, case: &Case<'_>) {
-    let stored = case.stored.and_then(|stored| stored.access);
-    let Some((number, _)) = facts.sent.or(stored) else { return };
+    let read = case.read.and_then(|read| read.access);
+    let Some((number, _)) = facts.sent.or(read) else { return };
     let family: &Family = &case.server.families[usize::from(number)];
     if family.on_request {
         return;

@@ -234,6 +234,11 @@ impl Family {
         self.unknown |= 1 << generation;
     }
 
+    pub(crate) fn settle(&mut self, generation: u8) {
+        self.doubted &= !(1 << generation);
+        self.unknown &= !(1 << generation);
+    }
+
     pub(crate) fn doubt(&mut self, generation: u8) {
         self.doubted |= 1 << generation;
     }

@@ -185,8 +185,12 @@ impl World {
         let process = self.process(p);
         let facts = process.facts.clone();
         process.cache = None;
-        if facts.received.as_ref().map(|received| received.access) == new.access {
+        if let Some(received) = facts.received.as_ref().filter(|received| Some(received.access) == new.access) {
             process.facts.received = None;
+            // A server that does not rotate: what was in doubt of the token is settled.
+            if let Some((family, generation)) = received.parent.filter(|parent| new.refresh == Some(*parent)) {
+                self.server.families[usize::from(family)].settle(generation);
+            }
         }
         promise::writes(&mut self.wrong, p, old.as_deref(), &new, obtains, &facts);
         match new.retry_at {

@@ -97,6 +97,7 @@ impl World {
         go.holds = Some(inode);
         let refresh = self.disk.file.as_ref().and_then(|file| file.refresh);
         let Some(token) = refresh else { return self.end_go() };
+        self.foreign_meddled = true;
         self.post(Asks::Refresh(token), FOREIGN, 0, Fate::Answered);
         if let Some(go) = &mut self.go {
             go.request = self.sent;
@@ -133,7 +134,7 @@ impl World {
     }
 
     fn begin_foreign(&mut self, blob: Blob) {
-        self.foreign_wrote = true;
+        self.foreign_meddled = true;
         self.disk.begin_foreign(blob);
         self.deleted = false;
         self.back_off = None;

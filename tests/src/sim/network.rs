@@ -166,6 +166,9 @@ impl World {
     fn replayed(&mut self, token: (u8, u8), fate: Fate) {
         let cause = self.doubts.get(&token).copied();
         let late = fate == Fate::Late || self.late.contains(&token.0);
+        if late {
+            self.late.insert(token.0);
+        }
         let loss = match (cause, self.plan.rules.replay) {
             _ if late => Some("a request that travelled too long".to_owned()),
             (Some(cause), Replay::Revokes) => Some(format!("strict server, {cause}")),

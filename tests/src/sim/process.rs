@@ -35,8 +35,8 @@ pub(super) struct Process {
     /// What was planned in an earlier turn is void.
     pub(super) turn: u32,
     pub(super) run: Option<Run>,
-    /// It does this next, whatever there is to do.
-    pub(super) next: Option<Job>,
+    /// It does this next, whatever there is to do, and whether as a consequence of the last one.
+    pub(super) next: Option<(Job, bool)>,
     pub(super) stopped_until: u64,
     /// The lock file that it holds.
     pub(super) holds: Option<Inode>,
@@ -105,7 +105,7 @@ impl World {
 
     pub(super) fn begin(&mut self, p: u8) {
         let job = match self.process(p).next.take() {
-            Some(job) => return self.start(p, job, true),
+            Some((job, again)) => return self.start(p, job, again),
             None if self.jobs_left == 0 => return,
             None => self.draw_job(),
         };
@@ -230,8 +230,8 @@ impl World {
         (process.accepted, process.code) = (accepted, "ready");
         if !accepted {
             process.rejected = Some(fingerprint);
-            if !again || process.next.is_some() {
-                process.next = Some(Job::Force);
+            if !again {
+                process.next = Some((Job::Force, true));
             }
         }
         self.plan_begin(p);
@@ -308,7 +308,7 @@ impl World {
                 let code = ending.code();
                 self.took((kind, from, name, code));
                 self.say(|| format!("{p} {kind} {from} {name} -> {code}"));
-                let run = End { job: run.job, again: run.again, rejected: run.rejected, kept_before: run.kept_before, disk_failed: run.disk_failed, family: run.family };
+                let run = End { job: run.job, again: run.again, rejected: run.rejected, kept_before: run.kept_before, disk_failed: run.disk_failed, read: run.read, family: run.family };
                 self.end_run(p, &run, &ending);
             }
         }
@@ -344,18 +344,18 @@ impl World {
                 login: ready.login.clone(),
             });
             if keeps {
-                process.next = Some(Job::Get);
+                process.next = Some((Job::Get, true));
             }
             return self.used(p, run.again);
         }
         match ending {
             Ending::Obtain(Outcome::Failed(Failure::AccountChanged { .. })) if !run.again && !process.pinned => {
-                process.next = Some(run.job);
+                process.next = Some((run.job, true));
             }
             Ending::Obtain(Outcome::Failed(Failure::LoginRequired(_))) if relogin && jobs_left > 0 => {
-                process.next = Some(Job::Install { code: true });
+                process.next = Some((Job::Install { code: true }, true));
             }
-            _ if keeps => process.next = Some(Job::Get),
+            _ if keeps => process.next = Some((Job::Get, true)),
             _ => {}
         }
         self.plan_begin(p);
@@ -369,7 +369,7 @@ impl World {
         let run = process.run.take();
         process.turn += 1;
         if let Some(run) = run {
-            let end = End { job: run.job, again: true, rejected: None, kept_before: false, disk_failed: true, family: run.family };
+            let end = End { job: run.job, again: true, rejected: None, kept_before: false, disk_failed: true, read: None, family: run.family };
             let ending = Ending::Obtain(Outcome::Failed(Failure::AccountChanged { login: None }));
             self.judge_received(p, &end, &ending, false, over);
         }
@@ -434,6 +434,7 @@ pub(super) struct End {
     pub(super) rejected: Option<Fingerprint>,
     pub(super) kept_before: bool,
     pub(super) disk_failed: bool,
+    pub(super) read: Option<Rc<Stored>>,
     pub(super) family: u8,
 }
 

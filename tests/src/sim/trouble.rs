@@ -26,8 +26,7 @@ impl World {
             Trouble::ClockJump => {
                 let far = of(&mut self.rng, &[2_000, 120_000, 3_600_000, 172_800_000]);
                 let skew = self.rng.i64(-far..=far);
-                self.clock.set_skew(skew);
-                self.back_off = None;
+                self.set_clock(skew);
                 true
             }
             Trouble::LockDeleted => {
@@ -68,6 +67,12 @@ impl World {
             self.release(p);
         }
         self.plan_begin(p);
+    }
+
+    /// Who sees another time may find a back-off over, or of no worth.
+    pub(super) fn set_clock(&mut self, skew: i64) {
+        self.clock.set_skew(skew);
+        self.back_off = None;
     }
 
     /// The person ends the login that is stored.

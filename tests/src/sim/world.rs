@@ -83,7 +83,7 @@ pub(super) struct World {
     /// There may be marks although nothing was sent.
     pub(super) marks: bool,
     pub(super) locks_deleted: bool,
-    pub(super) foreign_wrote: bool,
+    pub(super) foreign_meddled: bool,
     /// What has made a refresh token doubtful.
     pub(super) doubts: BTreeMap<Token, &'static str>,
     /// Families that no client could have kept, with the cause.
@@ -121,7 +121,7 @@ impl World {
             deleted: false,
             marks: false,
             locks_deleted: false,
-            foreign_wrote: false,
+            foreign_meddled: false,
             doubts: BTreeMap::new(),
             lost: BTreeMap::new(),
             late: BTreeSet::new(),
@@ -225,11 +225,11 @@ impl World {
         for _ in 0..3 {
             self.clock.pass(7_200_000 + (self.plan.rules.life * 1000.0) as u64);
             if self.rng.bool() {
-                self.clock.set_skew(0);
+                self.set_clock(0);
             }
             let p = self.processes.len() as u8;
             let mut process = Process::new(false);
-            process.next = Some(Job::Get);
+            process.next = Some((Job::Get, false));
             self.processes.push(process);
             self.say(|| "a fresh process looks whether the login works".into());
             self.clock.plan(0, Event::Begin(p, 0));
@@ -262,7 +262,8 @@ impl World {
         }
     }
 
-    /// What cannot be kept where a lock file is deleted, or where a program drops the members that it does not know.
+    /// What cannot be kept where a lock file is deleted, where a program drops the members that it does not know, or where
+    /// a request arrives when nobody reckons with it any more.
     fn is_excused(&self, kind: Kind) -> bool {
         let no_lock = matches!(
             kind,
@@ -275,7 +276,8 @@ impl World {
                 | Kind::NeedlessUnsaved
         );
         let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved);
-        self.locks_deleted && no_lock || self.foreign_wrote && foreign
+        let late = !self.late.is_empty() && kind == Kind::WrongReason;
+        self.locks_deleted && no_lock || self.foreign_meddled && foreign || late
     }
 }
 

@@ -41,6 +41,7 @@ impl World {
         let case = Case {
             server: &self.server,
             stored: self.visible().map(Rc::as_ref),
+            read: self.visible().map(Rc::as_ref),
             marks: self.left.crashes < self.config.faults.crashes || self.left.writes < self.config.faults.writes,
             may_lose: &|_| strict,
         };
