@@ -32,6 +32,8 @@ pub enum Kind {
     Leaked,
     /// Tokens were received and are neither stored, kept nor superseded.
     RotationDropped,
+    /// The same of a new login.
+    LoginDropped,
     /// A write changed tokens or members that it must not change.
     Overwritten,
     /// What is stored is neither the old record nor a new one, and no other program is writing.
@@ -126,7 +128,9 @@ pub(crate) fn redeems(
     let known = &server.families[usize::from(family)];
     let fine = !known.is_spent(generation) || known.is_doubted(generation);
     require(wrong, fine, Kind::SpentSent, || format!("process {p} redeems {token:?}"));
-    let early = quiet.is_some_and(|(quiet, until)| quiet == Some(token) && until > now && until.since(now) <= Policy::RETRY_MAX);
+    // A time that is too far ahead to be true is void; here none is meant to be half as far.
+    let runs = |until: Timestamp| until > now && until.since(now) <= Policy::RETRY_MAX.half();
+    let early = quiet.is_some_and(|(quiet, until)| quiet == Some(token) && runs(until));
     require(wrong, !early, Kind::TriedTooSoon, || format!("process {p} redeems {token:?}"));
 }
 
@@ -173,6 +177,12 @@ pub(crate) fn is_settled(received: &Received, visible: Option<&Stored>) -> bool 
         Some(Some((stored, _))) => !new || received.over != Some(stored),
         Some(None) | None => !new || received.over.is_some(),
     }
+}
+
+/// Received tokens must be settled when their process does not keep them any more.
+pub(crate) fn drops(wrong: &mut Wrong, p: u8, received: &Received, visible: Option<&Stored>) {
+    let kind = if received.parent.is_some() { Kind::RotationDropped } else { Kind::LoginDropped };
+    require(wrong, is_settled(received, visible), kind, || format!("process {p} has dropped {:?}", received.access));
 }
 
 /// What a failure is judged by.

@@ -187,6 +187,7 @@ impl World {
         process.cache = None;
         if let Some(received) = facts.received.as_ref().filter(|received| Some(received.access) == new.access) {
             process.facts.received = None;
+            self.not_found.remove(&received.access.0);
             // A server that does not rotate: what was in doubt of the token is settled.
             if let Some((family, generation)) = received.parent.filter(|parent| new.refresh == Some(*parent)) {
                 self.server.families[usize::from(family)].settle(generation);

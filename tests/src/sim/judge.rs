@@ -3,7 +3,7 @@
 use super::process::{End, Job};
 use super::world::World;
 use crate::promise::running::Ending;
-use crate::promise::{self, Case, Kind, Received, Wrong, is_settled};
+use crate::promise::{self, Case, Kind, Received, Wrong};
 use kraube_core::credential::{InstallError, Outcome};
 use std::rc::Rc;
 
@@ -40,10 +40,8 @@ impl World {
         let received = self.process(p).facts.received.take();
         let received = match (received, keeps) {
             (Some(received), false) => {
-                let settled = is_settled(&received, self.disk.visible().map(Rc::as_ref));
-                self.require(settled, Kind::RotationDropped, || {
-                    format!("process {p} has dropped {:?}", received.access)
-                });
+                let stored = self.disk.visible().map(Rc::as_ref);
+                promise::drops(&mut self.wrong, p, &received, stored);
                 None
             }
             (earlier, true) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {

@@ -142,12 +142,11 @@ impl World {
             self.mood = Some((manner, now + a_while(&mut self.rng)));
         }
         let manner = self.mood.filter(|_| self.rng.u8(..4) > 0).map_or(Manner::Properly, |(manner, _)| manner);
-        // Two in a row are a refusal.
+        // Two before the next rotation are a refusal.
         if manner == Manner::NotFound && !self.not_found.insert(family) {
             return Manner::Properly;
         }
         if manner == Manner::Properly {
-            self.not_found.remove(&family);
             return manner;
         }
         self.count(match manner {
@@ -217,7 +216,7 @@ impl World {
             let earlier = self.process(p).facts.received.clone();
             let visible = self.disk.visible().map(Rc::as_ref);
             let settled = earlier.as_ref().is_none_or(|earlier| is_settled(earlier, visible));
-            let over = visible.and_then(|stored| stored.access).map(|(family, _)| family);
+            let over = self.disk.family();
             let fine = settled || matches!(request.asks, Asks::Code(_));
             self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
             self.give_up(earlier, "unsaved tokens ended");

@@ -316,7 +316,7 @@ impl World {
 
     fn end_run(&mut self, p: u8, run: &End, ending: &Ending) {
         self.judge(p, run, ending);
-        let over = self.disk.visible().and_then(|stored| stored.access).map(|(family, _)| family);
+        let over = self.disk.family();
         let process = self.process(p);
         let before = process.kept.take();
         let keep = ending.keep(before).filter(|_| self.mistake != Some(Mistake::UnsavedDropped));

@@ -74,7 +74,7 @@ pub(super) struct World {
     pub(super) quiet: bool,
     pub(super) network_down_until: u64,
     pub(super) mood: Option<(Manner, u64)>,
-    /// Families that the server has answered 404 about since it last issued.
+    /// Families that the server has answered 404 about since new tokens were stored.
     pub(super) not_found: BTreeSet<u8>,
     /// The recorded back-off: nobody sends this token before.
     pub(super) back_off: Option<(Option<Token>, Timestamp)>,
@@ -275,7 +275,7 @@ impl World {
                 | Kind::WrongReason
                 | Kind::NeedlessUnsaved
         );
-        let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved);
+        let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved | Kind::LoginDropped);
         let late = !self.late.is_empty() && kind == Kind::WrongReason;
         self.locks_deleted && no_lock || self.foreign_meddled && foreign || late
     }

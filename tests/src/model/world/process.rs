@@ -1,10 +1,10 @@
 //! The processes: what a host does between the steps of its machines.
 
 use super::{HOUR, World};
-use crate::model::{Job, Kind, Mutant};
+use crate::model::{Job, Mutant};
 use crate::promise::running::{Ending, Running, Stepped};
 use crate::promise::server::{Asks, client, code_request, credentials};
-use crate::promise::{Facts, Received, is_settled};
+use crate::promise::{self, Facts, Received};
 use kraube_core::credential::{Forget, Install, InstallError, NewLogin, Obtain, Unsaved, Wanted};
 use kraube_core::machine::{Action, Input};
 use kraube_core::record::{LoginId, RunId};
@@ -143,10 +143,8 @@ impl World {
         let received = self.process(p).facts.received.clone();
         let received = match (received, &keep) {
             (Some(received), None) => {
-                let settled = is_settled(&received, self.visible().map(Rc::as_ref));
-                self.require(settled, Kind::RotationDropped, || {
-                    format!("process {p} has dropped {:?}", received.access)
-                });
+                let stored = self.visible().cloned();
+                promise::drops(&mut self.wrong, p, &received, stored.as_deref());
                 None
             }
             (earlier, Some(_)) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
