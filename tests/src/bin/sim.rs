@@ -68,15 +68,16 @@ fn many(options: &Options) -> bool {
     print!("{tally}");
     let minutes = cpu_minutes().unwrap_or(seconds * options.threads as f64 / 60.0);
     println!(
-        "{seconds:.1} s, {:.0} histories a second, {:.0} simulated years a CPU-minute",
-        tally.histories as f64 / seconds,
+        "{seconds:.1} s, {:.0} histories a CPU-second, {:.0} simulated years a CPU-minute",
+        tally.histories as f64 / minutes / 60.0,
         tally.years() / minutes
     );
     for Failed { seed, wrong } in &failed {
         println!("\nseed {seed}, commit {}: replay it with `cargo xtask sim --seed {seed}`", commit());
         tell(wrong);
     }
-    let missing: Vec<&str> = tally.interesting().iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect();
+    let missing: Vec<&str> =
+        tally.interesting().iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
         println!("never met: {}", missing.join(", "));
     }

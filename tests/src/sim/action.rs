@@ -5,9 +5,7 @@ use super::process::Job;
 use super::world::{Event, World};
 use crate::promise::stored::Stored;
 use crate::promise::{self, Kind};
-use kraube_core::machine::{
-    Action, Blob, Input, Locked, Revision, StoreError, StoreErrorKind, WriteError,
-};
+use kraube_core::machine::{Action, Blob, Input, Locked, Revision, StoreError, StoreErrorKind, WriteError};
 use kraube_core::time::Millis;
 use serde_json::Value;
 use std::rc::Rc;
@@ -57,7 +55,8 @@ impl World {
         if free || self.mistake == Some(Mistake::NoLock) {
             let unchecked = matches!(self.mistake, Some(Mistake::LockOnFile | Mistake::LockFileDeleted));
             if self.disk.lock == Some(inode) || unchecked {
-                let alone = self.processes.iter().all(|other| other.holds.is_none()) && self.go.as_ref().is_none_or(|go| go.holds.is_none());
+                let alone = self.processes.iter().all(|other| other.holds.is_none())
+                    && self.go.as_ref().is_none_or(|go| go.holds.is_none());
                 self.require(alone, Kind::TwoHolders, || format!("process {p} takes a lock beside another one"));
                 self.process(p).holds = Some(inode);
                 self.disk.sweep();
@@ -103,7 +102,7 @@ impl World {
             (Some(Mistake::CachedRead | Mistake::ReadBeforeLock), Some(cached)) => cached.clone(),
             _ => self.disk.file.clone(),
         };
-        let torn = file.as_ref().is_some_and(|file| file.others.is_none()) && self.disk.foreign.is_none();
+        let torn = self.disk.file.as_ref().is_some_and(|file| file.others.is_none()) && self.disk.foreign.is_none();
         self.require(!torn, Kind::Torn, || format!("process {p} reads half a record, and nobody else is writing"));
         let family = file.as_ref().and_then(|file| file.refresh).map(|(family, _)| family);
         let mistake = self.mistake;

@@ -29,7 +29,8 @@ impl World {
         let Some(failure) = failure else { return };
         let may_lose = |family: u8| self.lost.contains_key(&family) || self.late.contains(&family);
         let stored = self.disk.visible().map(Rc::as_ref);
-        let case = Case { server: &self.server, stored, read: run.read.as_deref(), marks: self.marks, may_lose: &may_lose };
+        let case =
+            Case { server: &self.server, stored, read: run.read.as_deref(), marks: self.marks, may_lose: &may_lose };
         let mut wrong = Wrong::new();
         promise::fails(&mut wrong, p, failure, &self.processes[usize::from(p)].facts, &case);
         self.wrong.extend(wrong);

@@ -43,7 +43,9 @@ impl World {
                 promise::redeems(&mut self.wrong, p, token, &self.server, self.back_off, wall);
             }
             let needless = self.process(p).run.as_ref().is_some_and(|run| run.had_fresh);
-            self.require(!needless, Kind::NeedlessRotation, || format!("process {p} redeems r{family}-{generation}, and the stored token is fresh"));
+            self.require(!needless, Kind::NeedlessRotation, || {
+                format!("process {p} redeems r{family}-{generation}, and the stored token is fresh")
+            });
             self.process(p).facts.sent = Some(token);
             self.tally.redemptions += 1;
         }
@@ -117,7 +119,9 @@ impl World {
         if fate == Fate::Late && answer.access.is_some() {
             self.late.insert(asks.family());
         }
-        self.say(|| format!("{asks:?} of {:?} arrives and is answered {}", sender.map(|s| s.0), answer.response.status));
+        self.say(|| {
+            format!("{asks:?} of {:?} arrives and is answered {}", sender.map(|s| s.0), answer.response.status)
+        });
         if sender.is_none() {
             self.requests.remove(at);
             return;

@@ -8,8 +8,8 @@ use crate::promise::server::{Token, client, code_request, credentials, token};
 use crate::promise::stored::Stored;
 use crate::promise::{Facts, Kind};
 use kraube_core::credential::{Baseline, Failure, Forget, Install, NewLogin, Obtain, Outcome, Unsaved, Wanted};
-use kraube_core::machine::{Action, Input, Locked, WriteError};
 use kraube_core::http::SendErrorKind;
+use kraube_core::machine::{Action, Input, Locked, WriteError};
 use kraube_core::record::{LoginId, RunId};
 use kraube_core::secret::Fingerprint;
 use kraube_core::time::{Millis, Now, Timestamp};
@@ -34,7 +34,7 @@ pub(super) enum Job {
 pub(super) struct Process {
     /// What was planned in an earlier turn is void.
     pub(super) turn: u32,
-    pub(super) run: Option<Run>,
+    pub(super) run: Option<Box<Run>>,
     /// It does this next, whatever there is to do, and whether as a consequence of the last one.
     pub(super) next: Option<(Job, bool)>,
     pub(super) stopped_until: u64,
@@ -50,7 +50,7 @@ pub(super) struct Process {
     /// How its last job ended, and whether the resource took the token.
     pub(super) code: &'static str,
     pub(super) accepted: bool,
-    /// The one read of a host that reads once.
+    /// What a host believes that does not read again.
     pub(super) cache: Option<Option<Rc<Stored>>>,
     /// What its thread would do if it were not blocked.
     pub(super) blocked: Vec<Event>,
@@ -138,6 +138,9 @@ impl World {
         if job == Job::Get && self.serve_from_memory(p, min_valid, now) {
             return self.used(p, again);
         }
+        if self.mistake == Some(Mistake::ReadBeforeLock) {
+            self.process(p).cache = None;
+        }
         self.runs += 1;
         self.tally.runs += 1;
         let mut policy = self.plan.policy.clone();
@@ -181,7 +184,7 @@ impl World {
                 if kept_before {
                     self.took(("Obtain", "(kept)", "start", machine.awaits()));
                 }
-                self.process(p).run = Some(Run {
+                self.process(p).run = Some(Box::new(Run {
                     machine,
                     action,
                     job,
@@ -197,7 +200,7 @@ impl World {
                     kept_before,
                     disk_failed: false,
                     family,
-                });
+                }));
                 self.go_on(p);
             }
             Stepped::Done(_) => self.require(false, Kind::Misuse, || "a machine ends before it begins".into()),
@@ -280,17 +283,18 @@ impl World {
         let policy = self.plan.policy.clone();
         let process = self.process(p);
         let locked = process.holds.is_some();
-        let Some(run) = process.run.take() else { return };
+        let Some(mut run) = process.run.take() else { return };
         let from = run.machine.awaits();
-        let mut had_fresh = run.had_fresh;
         let name = name(&input, run.read.as_deref());
         if locked && from == "Reread: Read" {
             let read = run.read.as_deref().filter(|_| matches!(input, Input::Read(Ok(Some(_)))));
-            had_fresh = read.is_some_and(|read| is_good(read, &policy, &run, now.wall));
+            run.had_fresh = read.is_some_and(|read| is_good(read, &policy, &run, now.wall));
         }
         self.tally.steps += 1;
-        let steps = run.steps + 1;
-        self.require(steps < ENOUGH, Kind::Endless, || format!("process {p} takes {steps} steps in one run"));
+        run.steps += 1;
+        if run.steps > ENOUGH {
+            return self.require(false, Kind::Endless, || format!("process {p} does not come to an end"));
+        }
         let kind = match &run.machine {
             Running::Obtain(_) => "Obtain",
             Running::Install(_) => "Install",
@@ -301,14 +305,23 @@ impl World {
                 let to = machine.awaits();
                 self.took((kind, from, name, to));
                 self.say(|| format!("{p} {kind} {from} {name} -> {to}"));
-                self.process(p).run = Some(Run { machine, action, steps, had_fresh, ..run });
+                (run.machine, run.action) = (machine, action);
+                self.process(p).run = Some(run);
                 self.go_on(p);
             }
             Stepped::Done(ending) => {
                 let code = ending.code();
                 self.took((kind, from, name, code));
                 self.say(|| format!("{p} {kind} {from} {name} -> {code}"));
-                let run = End { job: run.job, again: run.again, rejected: run.rejected, kept_before: run.kept_before, disk_failed: run.disk_failed, read: run.read, family: run.family };
+                let run = End {
+                    job: run.job,
+                    again: run.again,
+                    rejected: run.rejected,
+                    kept_before: run.kept_before,
+                    disk_failed: run.disk_failed,
+                    read: run.read,
+                    family: run.family,
+                };
                 self.end_run(p, &run, &ending);
             }
         }
@@ -369,7 +382,15 @@ impl World {
         let run = process.run.take();
         process.turn += 1;
         if let Some(run) = run {
-            let end = End { job: run.job, again: true, rejected: None, kept_before: false, disk_failed: true, read: None, family: run.family };
+            let end = End {
+                job: run.job,
+                again: true,
+                rejected: None,
+                kept_before: false,
+                disk_failed: true,
+                read: None,
+                family: run.family,
+            };
             let ending = Ending::Obtain(Outcome::Failed(Failure::AccountChanged { login: None }));
             self.judge_received(p, &end, &ending, false, over);
         }
@@ -441,7 +462,8 @@ pub(super) struct End {
 /// A token that nobody had a reason to replace.
 fn is_good(read: &Stored, policy: &kraube_core::policy::Policy, run: &Run, now: Timestamp) -> bool {
     let rejected = read.access.map(|(family, number)| format!("a{family}-{number}"));
-    let rejected = rejected.is_some_and(|text| run.rejected == Some(kraube_core::secret::Secret::new(text).fingerprint()));
+    let rejected =
+        rejected.is_some_and(|text| run.rejected == Some(kraube_core::secret::Secret::new(text).fingerprint()));
     let fresh = read.expires_at.is_some_and(|at| policy.is_fresh(at, read.obtained_at, run.min_valid, now));
     fresh && !rejected && !read.marked
 }

@@ -42,7 +42,10 @@ pub const INTERESTING: &[(&str, &[Transition])] = &[
     ("doubt settled while the token lived", &[("Obtain", "TryLock: Locked", "held", "Reread: Read")]),
     (
         "sent again after an unknown answer",
-        &[("Obtain", "Exchange: Replied", "", "ResendPause: Woke"), ("Obtain", "Exchange: Replied", "500", "Exchange: Replied")],
+        &[
+            ("Obtain", "Exchange: Replied", "", "ResendPause: Woke"),
+            ("Obtain", "Exchange: Replied", "500", "Exchange: Replied"),
+        ],
     ),
     ("parked", &[("Obtain", "Exchange: Replied", "", "Park: Wrote")]),
     ("refused", &[("Obtain", "Refuse: Wrote", "", "")]),
@@ -55,8 +58,14 @@ pub const INTERESTING: &[(&str, &[Transition])] = &[
     ("commit failed and repeated", &[("Obtain", "Commit: Wrote", "failed", "SavePause: Woke")]),
     ("unsaved kept", &[("Obtain", "Commit: Wrote", "failed", "unsaved")]),
     ("kept tokens stored later", &[("Obtain", "(kept)", "", "Reread: Read")]),
-    ("another login found", &[("Obtain", "Reread: Read", "", "account_changed"), ("Obtain", "Peek: Read", "", "account_changed")]),
-    ("torn read repeated", &[("Obtain", "Peek: Read", "torn", "TornPause: Woke"), ("Obtain", "Reread: Read", "torn", "TornPause: Woke")]),
+    (
+        "another login found",
+        &[("Obtain", "Reread: Read", "", "account_changed"), ("Obtain", "Peek: Read", "", "account_changed")],
+    ),
+    (
+        "torn read repeated",
+        &[("Obtain", "Peek: Read", "torn", "TornPause: Woke"), ("Obtain", "Reread: Read", "torn", "TornPause: Woke")],
+    ),
     ("logout met a refresh", &[("Obtain", "Merge: Read", "nothing", "TornPause: Woke")]),
     ("login in conflict", &[("Install", "Write: Wrote", "conflict", "Read: Read")]),
     ("login unsaved", &[("Install", "Write: Wrote", "failed", "unsaved")]),

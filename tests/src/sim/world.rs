@@ -18,6 +18,8 @@ use std::fmt;
 
 /// More events than any history needs.
 const ENOUGH: u64 = 200_000;
+/// Nothing more is to be learnt from a history with so much wrong.
+const WRONG_ENOUGH: usize = 20;
 
 /// What happens. A turn that is over makes an event void.
 #[derive(Clone, Copy, Debug)]
@@ -162,10 +164,11 @@ impl World {
         let mut events = 0;
         while let Some(event) = self.clock.next() {
             events += 1;
-            if events > ENOUGH || !self.found.is_empty() && events > ENOUGH / 20 {
-                let endless = self.found.is_empty();
-                self.require(!endless, Kind::Endless, || "a history that does not end".into());
-                self.settle(None);
+            if events > ENOUGH {
+                self.require(false, Kind::Endless, || "a history that does not end".into());
+                return self.settle(None);
+            }
+            if self.found.len() > WRONG_ENOUGH {
                 return;
             }
             self.happens(event);
@@ -192,7 +195,8 @@ impl World {
                 if self.is_blocked(p) {
                     return self.processes[usize::from(p)].blocked.push(event);
                 }
-                let trouble = if self.quiet { None } else { super::plan::happens(&mut self.rng, &self.plan.troubles, 10_000) };
+                let trouble =
+                    if self.quiet { None } else { super::plan::happens(&mut self.rng, &self.plan.troubles, 10_000) };
                 if let Some(trouble) = trouble {
                     self.trouble(p, trouble);
                     if matches!(trouble, Trouble::Kill | Trouble::Stop | Trouble::Sleep) {
@@ -390,7 +394,8 @@ impl fmt::Display for World {
             Some(file) if file.others.is_none() => f.write_str("torn")?,
             Some(file) => {
                 write!(f, "r{} a{}", token(file.refresh), token(file.access))?;
-                let flags = [(file.marked, " marked"), (file.retry_at.is_some(), " parked"), (file.refused, " refused")];
+                let flags =
+                    [(file.marked, " marked"), (file.retry_at.is_some(), " parked"), (file.refused, " refused")];
                 flags.iter().filter(|flag| flag.0).try_for_each(|flag| f.write_str(flag.1))?;
             }
         }

@@ -12,7 +12,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test      every suite; installs what it needs through the package managers of the machine
-  model     the exhaustive check of the machines, in full
+  model     the exhaustive check of the machines, in full: every order of steps, every fault
+  sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
   package   `cargo package` for every crate that is published
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "test" => test(rest),
-        "model" => model(rest),
+        "model" => binary("model", rest),
+        "sim" => binary("sim", rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "package" => package(&[]),
@@ -55,10 +57,6 @@ fn test(rest: &[String]) -> Result<(), String> {
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(rest.iter().map(String::as_str));
     timed("tests", || run("cargo", &arguments))
-}
-
-fn model(rest: &[String]) -> Result<(), String> {
-    binary("model", rest)
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {
