@@ -4,7 +4,7 @@ use super::mistake::Mistake;
 use super::plan::{Fate, a_while, happens};
 use super::world::{Event, Request, World};
 use crate::promise::server::{Asks, Manner};
-use crate::promise::{self, Kind, Received, Replay, is_settled};
+use crate::promise::{self, Kind, Received, Replay};
 use kraube_core::http::{SendError, SendErrorKind};
 use kraube_core::machine::{Action, Input};
 use std::rc::Rc;
@@ -93,9 +93,8 @@ impl World {
         let ends = self.life_from_now();
         let answer = self.server.answer(asks, manner, self.plan.rules, self.clock.time());
         let after = &self.server.families[family];
-        if after.current > before.current {
-            self.tally.rotations += 1;
-        }
+        let rotated = after.current > before.current;
+        self.tally.rotations += u64::from(rotated);
         if after.issued > before.issued {
             let issued = usize::from(after.issued);
             self.lives[family].resize(issued + 1, ends);
@@ -116,7 +115,7 @@ impl World {
         if matches!(manner, Manner::Spends | Manner::Garbles | Manner::Fails | Manner::Overloaded | Manner::Redirects) {
             self.leave_unknown(asks);
         }
-        if fate == Fate::Late && answer.access.is_some() {
+        if fate == Fate::Late && rotated {
             self.late.insert(asks.family());
         }
         self.say(|| {
@@ -219,10 +218,10 @@ impl World {
             // A new login takes the place of what is kept: it is stored, or kept in its stead.
             let earlier = self.process(p).facts.received.clone();
             let visible = self.disk.visible().map(Rc::as_ref);
-            let settled = earlier.as_ref().is_none_or(|earlier| is_settled(earlier, visible));
             let over = self.disk.family();
-            let fine = settled || matches!(request.asks, Asks::Code(_));
-            self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
+            if let (Some(earlier), Asks::Refresh(_) | Asks::Revoke(_)) = (&earlier, request.asks) {
+                promise::drops(&mut self.wrong, p, earlier, visible);
+            }
             self.give_up(earlier, "unsaved tokens ended");
             let parent = if let Asks::Refresh(token) = request.asks { Some(token) } else { None };
             self.process(p).facts.received = Some(Received { access, parent, over });
