@@ -3,14 +3,17 @@
 use super::*;
 use kraube_core::credential::{Install, InstallError, NewLogin, Settle};
 use kraube_core::http::Request;
-use kraube_core::provider::TokenBody;
+use kraube_core::provider::{Client, TokenBody};
 use kraube_core::record::{Credentials, LoginId};
 use kraube_core::secret::Secret;
 use std::error::Error;
 
 /// With a code, to the moment that it is sent.
 fn to_the_exchange() -> Play<Install> {
-    let client = common::client(TokenBody::Form);
+    to_the_exchange_of(common::client(TokenBody::Form))
+}
+
+fn to_the_exchange_of(client: Client) -> Play<Install> {
     let request = Request {
         url: client.token_endpoint.clone(),
         content_type: "application/x-www-form-urlencoded",
@@ -33,7 +36,12 @@ fn answered(reply: Result<Response, SendErrorKind>) -> InstallError {
 fn a_code_may_be_sent_again_unless_it_was_spent_or_refused_for_certain() {
     let error = |status, body: &str| Ok(common::json(status, body));
     let pause = |header| Ok(common::response(429, None, header, ""));
+    let mut client = common::client(TokenBody::Form);
+    client.refused_statuses = vec![404];
+    let mut run = to_the_exchange_of(client);
+    run.replied(error(404, ""));
     let cases = [
+        (run.outcome().expect_err("it is not a token"), "code_refused", false),
         (answered(pause(Some("7"))), "throttled", true),
         (answered(pause(None)), "throttled", true),
         (answered(error(500, "")), "code_in_doubt", true),

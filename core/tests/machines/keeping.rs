@@ -13,7 +13,7 @@ fn to_the_merge() -> Play<Obtain> {
 }
 
 /// A rotation that could not be stored.
-fn unsaved() -> Unsaved {
+pub(crate) fn unsaved() -> Unsaved {
     let mut run = obtain();
     run.reach_exchange(&expired());
     run.replied(issued());

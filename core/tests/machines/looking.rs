@@ -2,7 +2,7 @@
 
 use super::*;
 use kraube_core::credential::{Baseline, Cause, LoginReason, Via};
-use kraube_core::record::{LoginId, RecordError, Refusal};
+use kraube_core::record::{Credentials, LoginId, RecordError, Refusal};
 use kraube_core::secret::Secret;
 
 #[test]
@@ -368,6 +368,9 @@ fn a_rejected_token_that_was_obtained_a_moment_ago_is_not_refreshed() {
     let mut run = run_with(rejecting("a0"));
     run.reach_mark(&young().marked(OTHER_RUN));
     assert!(matches!(run.action(), Action::Wait { .. }), "{:?}", run.action());
+    let mut run = run_with(rejecting("a0"));
+    run.reach_mark(&young().obtained_at(NOW + 1000));
+    assert!(matches!(run.action(), Action::Write { .. }), "a time that cannot be true: {:?}", run.action());
     let mut run = run_with(rejecting("other"));
     run.read(&young());
     assert_eq!(run.ready().access_token.expose(), "a0");
@@ -390,4 +393,48 @@ fn an_answer_to_another_action_is_a_mistake_of_the_host() {
     let mut run = obtain();
     run.answer(Input::Woke);
     assert_eq!(run.failure(), Failure::Misuse { awaited: "Peek: Read" });
+}
+
+#[test]
+fn a_recorded_refusal_needs_no_lock() {
+    let mut run = obtain();
+    run.read(&expired().refused("revoked"));
+    assert_eq!(run.failure(), Failure::LoginRequired(LoginReason::Refused(Refusal::Revoked)));
+    let mut run = obtain();
+    run.read(&stored("r0", "a0", HOUR).refused("revoked"));
+    assert_eq!(run.ready().stale, None, "a fresh token is served for as long as it is fresh");
+}
+
+#[test]
+fn a_refresh_token_alone_is_redeemed_at_the_first_call() {
+    let client = common::client(kraube_core::provider::TokenBody::Form);
+    let blob = Credentials::from_refresh_token(Secret::new("r0"), client).to_blob();
+    let text = std::str::from_utf8(blob.bytes()).expect("a record is text");
+    assert!(!text.contains("accessToken") && !text.contains("expiresAt"), "there is none: {text}");
+    for wanted in [Wanted::default(), rejecting("a0")] {
+        let mut run = run_with(wanted);
+        run.read_bytes(Ok(Some(text)));
+        assert_eq!(waits_for_lock(&run).0, Policy::default().deadline, "there is nothing to live on");
+        run.locked(Locked::Held);
+        run.read_bytes(Ok(Some(text)));
+        run.wrote(Ok(()));
+        assert!(run.replied(issued()).contains("refresh_token=r0"));
+        let written = run.wrote(Ok(()));
+        assert_eq!((&written["refreshToken"], &written["kraube"]["login"]), (&"r1".into(), &serde_json::Value::Null));
+        assert_eq!(run.ready().access_token.expose(), "a1");
+    }
+}
+
+#[test]
+fn an_access_token_alone_is_served_until_it_is_rejected() {
+    let blob = Credentials::from_access_token(Secret::new("a0")).to_blob();
+    let text = std::str::from_utf8(blob.bytes()).expect("a record is text");
+    let mut run = obtain();
+    run.read_bytes(Ok(Some(text)));
+    assert_eq!(run.ready().expires_at, Timestamp(u64::MAX));
+    let mut run = run_with(rejecting("a0"));
+    run.read_bytes(Ok(Some(text)));
+    run.locked(Locked::Held);
+    run.read_bytes(Ok(Some(text)));
+    assert_eq!(run.failure(), Failure::LoginRequired(LoginReason::NoRefreshToken));
 }

@@ -3,15 +3,17 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a test does not expect fails it")]
 
+mod forget;
 mod install;
 mod keeping;
 mod looking;
 mod redeeming;
+mod words;
 
 #[path = "../common/mod.rs"]
 mod common;
 
-use kraube_core::credential::{Failure, Obtain, Outcome, Ready, Wanted};
+use kraube_core::credential::{Failure, Forget, Install, Obtain, Outcome, Ready, Wanted};
 use kraube_core::http::{Response, SendError, SendErrorKind};
 use kraube_core::machine::{
     Action, Blob, Input, Locked, Machine, Revision, Step, StoreError, StoreErrorKind, WriteError,
@@ -38,6 +40,41 @@ struct Play<M: Machine> {
     known: Option<Revision>,
 }
 
+/// What a machine says that it waits for.
+trait Awaits: Machine {
+    fn awaited(&self) -> &'static str;
+}
+
+impl Awaits for Obtain {
+    fn awaited(&self) -> &'static str {
+        self.awaits()
+    }
+}
+
+impl Awaits for Install {
+    fn awaited(&self) -> &'static str {
+        self.awaits()
+    }
+}
+
+impl Awaits for Forget {
+    fn awaited(&self) -> &'static str {
+        self.awaits()
+    }
+}
+
+/// How the state that an action belongs to ends.
+fn input_of(action: &Action) -> &'static str {
+    match action {
+        Action::Lock { .. } => ": Locked",
+        Action::Read => ": Read",
+        Action::Send { .. } => ": Replied",
+        Action::Write { .. } => ": Wrote",
+        Action::Delete { .. } => ": Deleted",
+        Action::Wait { .. } => ": Woke",
+    }
+}
+
 /// A run that wants any living token, with the documented figures.
 fn obtain() -> Play<Obtain> {
     obtain_with(Wanted::default(), Policy::default())
@@ -47,7 +84,7 @@ fn obtain_with(wanted: Wanted, policy: Policy) -> Play<Obtain> {
     Play::new(|now| Obtain::start(wanted, policy, RUN, now))
 }
 
-impl<M: Machine<Outcome: Debug> + Debug> Play<M> {
+impl<M: Awaits<Outcome: Debug> + Debug> Play<M> {
     fn new(start: impl FnOnce(Now) -> Step<M, M::Outcome>) -> Self {
         let now = Now { wall: Timestamp(NOW), monotonic: Millis(7) };
         Self { step: Some(start(now)), now, known: None }
@@ -62,7 +99,11 @@ impl<M: Machine<Outcome: Debug> + Debug> Play<M> {
 
     fn action(&self) -> &Action {
         match self.step.as_ref().expect("there is a step between two answers") {
-            Step::Continue(_, action) => action,
+            Step::Continue(machine, action) => {
+                let awaited = machine.awaited();
+                assert!(awaited.ends_with(input_of(action)), "{awaited} after {action:?}");
+                action
+            }
             Step::Done(outcome) => panic!("the machine is done: {outcome:?}"),
         }
     }

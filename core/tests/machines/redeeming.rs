@@ -196,9 +196,10 @@ fn a_refusal_is_believed_of_the_token_that_was_sent_and_of_no_other() {
     // Other members have changed: it is written over them, three times at most.
     let mut run = confirming();
     for n in 0..3 {
-        run.read(&expired().with(format!(r#""other":{n}"#)));
+        run.read(&expired().with(format!(r#""other":{n},"retryAt":{}"#, NOW + 9)));
         let written = run.wrote(Err(WriteError::Conflict));
         assert_eq!(written["kraube"]["other"], n, "members of others are kept");
+        assert!(written["kraube"]["retryAt"].is_null(), "there is nothing to wait for");
     }
     assert_eq!(run.failure(), refused(Refusal::Revoked));
 }
@@ -435,4 +436,38 @@ fn tokens_that_are_of_no_use_on_arrival_are_stored_and_refreshed_again() {
     run.read(&next.obtained_at(NOW - 40_000));
     run.wrote(Ok(()));
     assert!(run.replied(issued()).contains("refresh_token=r1"), "the server gave the rejected token once more");
+}
+
+#[test]
+fn the_scope_is_the_granted_one_where_the_server_names_it() {
+    for (answer, scope) in [(r#","scope":"narrow""#, "narrow"), ("", "wide")] {
+        let mut run = obtain();
+        run.reach_exchange(&expired().with(r#""scope":"wide""#));
+        run.replied(Ok(common::json(200, ISSUED.replace("}", &format!("{answer}}}")))));
+        assert_eq!(run.wrote(Ok(()))["kraube"]["scope"], scope);
+        assert_eq!(run.ready().scope.as_deref(), Some(scope));
+    }
+}
+
+#[test]
+fn a_server_that_does_not_rotate_leaves_the_refresh_token_as_it_is() {
+    let mut run = sending();
+    run.replied(Ok(common::json(200, r#"{"access_token":"a1","expires_in":3600}"#)));
+    let written = run.wrote(Ok(()));
+    assert_eq!((&written["refreshToken"], &written["accessToken"]), (&"r0".into(), &"a1".into()));
+    assert_eq!(run.ready().access_token.expose(), "a1");
+}
+
+#[test]
+fn new_tokens_make_what_was_recorded_of_the_old_ones_void() {
+    let record = expired().marked(OTHER_RUN).with(r#""retries":3,"lastStatus":404"#);
+    let mut run = obtain();
+    run.reach_mark(&record);
+    run.woke();
+    run.wrote(Ok(()));
+    run.replied(issued());
+    let written = run.wrote(Ok(()));
+    let names: Vec<&String> = written["kraube"].as_object().expect("ours").keys().collect();
+    assert_eq!(names, ["for", "login", "obtainedAt", "provider"]);
+    assert_eq!(run.ready().access_token.expose(), "a1");
 }

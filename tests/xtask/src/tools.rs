@@ -57,6 +57,18 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     Err(format!("run this as root, then try again: {line}"))
 }
 
+/// Sees to a program that cargo itself installs.
+pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
+    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(name));
+    if on_path(name).is_some() || bin.is_some_and(|file| file.is_file()) {
+        return Ok(());
+    }
+    println!("   installing {name}");
+    let line = ["install", "--debug", name];
+    let status = Command::new("cargo").args(line).status().map_err(|error| format!("cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("run this, then try again: cargo {}", line.join(" "))) }
+}
+
 /// Where a program is.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

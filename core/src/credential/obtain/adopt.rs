@@ -1,8 +1,8 @@
 //! Looking and locking: what is read, when it is good enough to be served, and when the lock is needed. Nothing is
 //! sent or written here.
 
-use super::super::{Cause, Failure, Found, LoginReason, Stored, Via};
-use super::{Baseline, Look, Next, Run, State, backing_off_until, failed};
+use super::super::{Cause, Failure, Found, LoginReason, Stored};
+use super::{Baseline, Look, Next, Run, State, backing_off_until, failed, served};
 use crate::machine::{Action, Locked, Revision};
 use crate::record::Record;
 use crate::time::{Millis, Now};
@@ -78,11 +78,11 @@ impl Run {
         let refused = stored.record.refused;
         self.last = Some(stored);
         match (adoptable, refused, backing_off) {
-            (true, _, _) if !marked || backing_off.is_some() => self.ready(Via::Store, None, now),
-            (true, _, _) => self.then(State::TryLock, Action::Lock { wait: Millis::ZERO, seen: Some(revision) }),
-            (false, Some(refusal), _) => self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now),
-            (false, None, Some(until)) => self.serve(backing_off_until(until), now),
-            (false, None, None) => self.lock(Some(revision), now),
+            (Some(ready), _, _) if !marked || backing_off.is_some() => served(ready),
+            (Some(_), _, _) => self.then(State::TryLock, Action::Lock { wait: Millis::ZERO, seen: Some(revision) }),
+            (None, Some(refusal), _) => self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now),
+            (None, None, Some(until)) => self.serve(backing_off_until(until), now),
+            (None, None, None) => self.lock(Some(revision), now),
         }
     }
 
@@ -90,14 +90,14 @@ impl Run {
         let adoptable = self.adoptable(&stored.record, now);
         let (refused, retry_at) = (stored.record.refused, stored.record.backing_off(now.wall));
         self.last = Some(stored);
-        if adoptable {
-            return self.ready(Via::Store, None, now);
+        if let Some(ready) = adoptable {
+            return served(ready);
         }
         if let Some(refusal) = refused {
             return self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now);
         }
         // The wait was short because the token lived. It has died meanwhile, so the rest of the deadline counts.
-        if core::mem::take(&mut self.cut_short) && !self.is_alive(now) {
+        if core::mem::take(&mut self.cut_short) && self.living(now).is_none() {
             return self.look(Look::Peek);
         }
         let cause = self.obstacle.clone();
@@ -123,8 +123,8 @@ impl Run {
             self.doubt = record.refresh_fingerprint();
         }
         self.last = Some(stored);
-        if adoptable && (!marked || backing_off.is_some()) {
-            return self.ready(Via::Store, None, now);
+        if let Some(ready) = adoptable.filter(|_| !marked || backing_off.is_some()) {
+            return served(ready);
         }
         if let Some(refusal) = refused {
             return self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now);
@@ -149,7 +149,7 @@ impl Run {
     pub(super) fn lock(mut self, seen: Option<Revision>, now: Now) -> Next {
         let waited = now.monotonic.minus(self.started);
         let left = self.policy.deadline.minus(waited);
-        let wait = if self.is_alive(now) { left.min(self.policy.patience.minus(waited)) } else { left };
+        let wait = if self.living(now).is_some() { left.min(self.policy.patience.minus(waited)) } else { left };
         self.cut_short = wait < left;
         let seen = seen.filter(|_| wait > Millis::ZERO);
         self.then(State::Lock, Action::Lock { wait, seen })

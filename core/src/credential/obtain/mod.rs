@@ -8,7 +8,7 @@
 mod adopt;
 mod redeem;
 
-use super::{Cause, Failure, Found, Outcome, Ready, Stored, Unsaved, Via};
+use super::{Cause, Failure, Found, Outcome, Ready, Stored, Unsaved};
 use crate::machine::{Action, Input, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::provider::Client;
@@ -167,7 +167,8 @@ impl Obtain {
     /// It is stale because another process has the lock, or because the refresh of this run takes its time.
     pub fn living(&self, now: Now) -> Option<Ready> {
         let cause = if self.run.held.is_some() { Cause::UnderWay } else { Cause::Busy };
-        self.run.living(now, Some(self.run.unavailable(None, cause)))
+        let stale = Some(self.run.unavailable(None, cause));
+        self.run.living(now).map(|ready| Ready { stale, ..ready })
     }
 }
 
@@ -240,48 +241,39 @@ impl Run {
         }
     }
 
-    fn not_rejected(&self, record: &Record) -> bool {
-        let access = record.access_fingerprint();
-        access.is_some() && access != self.wanted.rejected
+    /// The token of a record, where it is good enough: fresh, or at least another one than this run saw first.
+    fn adoptable(&self, record: &Record, now: Now) -> Option<Ready> {
+        let ready = self.alive(record, now)?;
+        let fresh = self.policy.is_fresh(ready.expires_at, record.obtained_at, self.wanted.min_valid, now.wall);
+        (fresh || record.access_fingerprint() != self.first_access).then_some(ready)
     }
 
-    fn adoptable(&self, record: &Record, now: Now) -> bool {
-        let Some((_, expires_at)) = record.access() else { return false };
-        let fresh = self.policy.is_fresh(expires_at, record.obtained_at, self.wanted.min_valid, now.wall);
-        let news = expires_at > now.wall && record.access_fingerprint() != self.first_access;
-        self.not_rejected(record) && (fresh || news)
-    }
-
-    /// Until when a rejected token is too young to be refreshed.
+    /// Until when a rejected token is too young to be refreshed. (It is fresh all that time: half of its life is the
+    /// longest margin.)
     fn too_soon(&self, record: &Record, now: Now) -> Option<Timestamp> {
         let (_, expires_at) = record.access()?;
         let obtained = record.obtained_at.filter(|&at| at <= now.wall)?;
         let rejected = record.access_fingerprint() == self.wanted.rejected;
-        let fresh = self.policy.is_fresh(expires_at, record.obtained_at, self.wanted.min_valid, now.wall);
         let until = obtained.plus(self.policy.reject_floor.min(expires_at.since(obtained).half()));
-        (rejected && fresh && now.wall < until).then_some(until)
+        (rejected && now.wall < until).then_some(until)
     }
 
-    fn is_alive(&self, now: Now) -> bool {
-        let Some(Stored { record, .. }) = &self.last else { return false };
-        self.not_rejected(record) && record.access().is_some_and(|(_, expires_at)| expires_at > now.wall)
+    /// The token of a record, while it is alive and not rejected.
+    fn alive(&self, record: &Record, now: Now) -> Option<Ready> {
+        Ready::of(record, self.wanted.min_valid, now).filter(|_| record.access_fingerprint() != self.wanted.rejected)
     }
 
-    fn living(&self, now: Now, stale: Option<Failure>) -> Option<Ready> {
-        let record = &self.last.as_ref().filter(|_| self.is_alive(now))?.record;
-        Ready::of(record, self.wanted.min_valid, now).map(|ready| Ready { stale, ..ready })
-    }
-
-    fn ready(self, via: Via, stale: Option<Failure>, now: Now) -> Next {
-        match self.living(now, stale) {
-            Some(ready) => Step::Done(Outcome::Ready(Box::new(Ready { via, ..ready }))),
-            None => failed(Failure::Unavailable { retry_at: None, cause: Cause::Contended }),
-        }
+    /// The last-read token, while it is alive and not rejected.
+    fn living(&self, now: Now) -> Option<Ready> {
+        self.alive(&self.last.as_ref()?.record, now)
     }
 
     /// A living token is better than a failure.
     fn serve(self, failure: Failure, now: Now) -> Next {
-        if self.is_alive(now) { self.ready(Via::Store, Some(failure), now) } else { failed(failure) }
+        match self.living(now) {
+            Some(ready) => served(Ready { stale: Some(failure), ..ready }),
+            None => failed(failure),
+        }
     }
 
     fn unavailable(&self, retry_at: Option<Timestamp>, cause: Cause) -> Failure {
@@ -338,6 +330,10 @@ impl fmt::Debug for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Commit").field("record", &self.record).finish_non_exhaustive()
     }
+}
+
+fn served(ready: Ready) -> Next {
+    Step::Done(Outcome::Ready(Box::new(ready)))
 }
 
 fn failed(failure: Failure) -> Next {

@@ -1,9 +1,9 @@
 //! Under the lock: spending the refresh token, recording how that went, and keeping what was received.
 
 use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
-use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed};
+use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served};
 use crate::http::SendErrorKind;
-use crate::machine::{Action, Revision, Step, StoreError, WriteError};
+use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, Refusal};
 use crate::secret::Fingerprint;
 use crate::time::{Millis, Now};
@@ -16,23 +16,21 @@ impl Run {
     /// The mark is written before the token is spent. That write proves that the directory takes a durable write, and it
     /// is what the next holder of the lock finds if this process dies.
     pub(super) fn mark(self, now: Now) -> Next {
-        let Some(Stored { revision, record }) = &self.last else {
-            return self.reread(now);
+        let spendable = self.last.as_ref().and_then(|stored| Some((stored, stored.record.refresh_token.clone()?)));
+        let Some((Stored { revision, record }, token)) = spendable else {
+            return self.serve(Failure::LoginRequired(LoginReason::NoRefreshToken), now);
         };
-        let client = record.client.as_ref().or(self.wanted.default_client.as_ref());
-        match (&record.refresh_token, client) {
-            (Some(token), Some(client)) => {
-                let (token, client, replaces) = (token.clone(), client.clone(), Some(*revision));
-                let record = record.marked(self.id, now.wall);
-                let (blob, reserve) = (record.to_blob(), record.reserve());
-                let marked = Stored::of(&blob, record);
-                let sent_at = now.wall;
-                let redeem = Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None };
-                self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
-            }
-            (None, _) => self.serve(Failure::LoginRequired(LoginReason::NoRefreshToken), now),
-            (Some(_), None) => self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now),
-        }
+        let Some(client) = record.client.as_ref().or(self.wanted.default_client.as_ref()).cloned() else {
+            return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now);
+        };
+        let (replaces, record) = (Some(*revision), record.marked(self.id, now.wall));
+        let blob = record.to_blob();
+        // What comes back may be larger.
+        let reserve = (4 * blob.bytes().len()).clamp(32 * 1024, Blob::MAX);
+        let marked = Stored::of(&blob, record);
+        let sent_at = now.wall;
+        let redeem = Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None };
+        self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
     }
 
     pub(super) fn marked(self, redeem: Redeem, wrote: Result<(), WriteError>, now: Now) -> Next {
@@ -56,10 +54,10 @@ impl Run {
         let record = &redeem.marked.record;
         match answer {
             Answer::Issued(issued) => self.issued(redeem, issued, now),
-            Answer::Refused { .. } => self.refuse(redeem, now),
+            Answer::Refused { .. } => self.refuse(redeem),
             Answer::RefusedByStatus(status) => {
                 let again = record.retries > 0 && record.last_status == Some(status);
-                if again { self.refuse(redeem, now) } else { self.park(redeem, Cause::Status(status), None, now) }
+                if again { self.refuse(redeem) } else { self.park(redeem, Cause::Status(status), None, now) }
             }
             Answer::Throttled { retry_after } => self.park(redeem, Cause::Throttled, retry_after, now),
             Answer::ClientRejected { detail } => self.park(redeem, Cause::ClientRejected(detail), None, now),
@@ -112,19 +110,15 @@ impl Run {
         self
     }
 
-    fn refuse(mut self, redeem: Redeem, now: Now) -> Next {
+    fn refuse(self, redeem: Redeem) -> Next {
         let token = redeem.token.fingerprint();
         let refusal = if self.doubt == Some(token) { Refusal::RotationLost } else { Refusal::Revoked };
-        self.last = Some(redeem.marked);
-        self.record_refusal(Refuse { token, refusal, tries: 0 }, now)
+        self.record_refusal(Refuse { token, refusal, tries: 0 }, redeem.marked)
     }
 
-    fn record_refusal(self, refuse: Refuse, now: Now) -> Next {
-        let Some(stored) = &self.last else {
-            return self.serve(Failure::LoginRequired(LoginReason::Refused(refuse.refusal)), now);
-        };
-        let blob = stored.record.refused(refuse.refusal).to_blob();
-        let replaces = Some(stored.revision);
+    fn record_refusal(mut self, refuse: Refuse, over: Stored) -> Next {
+        let (replaces, blob) = (Some(over.revision), over.record.refused(refuse.refusal).to_blob());
+        self.last = Some(over);
         self.then(State::Refuse(refuse), Action::Write { replaces, blob, reserve: 0 })
     }
 
@@ -143,11 +137,12 @@ impl Run {
         if record.refresh_fingerprint() != Some(refuse.token) || record.marked_by_other(self.id) {
             return self.reread(now);
         }
-        let recorded = record.refused;
-        self.last = Some(stored);
-        match recorded {
-            Some(refusal) => self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now),
-            None => self.record_refusal(refuse, now),
+        match record.refused {
+            Some(refusal) => {
+                self.last = Some(stored);
+                self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now)
+            }
+            None => self.record_refusal(refuse, stored),
         }
     }
 
@@ -209,7 +204,10 @@ impl Run {
         self.doubt = None;
         self.note(&record);
         self.last = revision.map(|revision| Stored { revision, record });
-        if self.is_alive(now) { self.ready(Via::Exchange, None, now) } else { self.reread(now) }
+        match self.living(now) {
+            Some(ready) => served(Ready { via: Via::Exchange, ..ready }),
+            None => self.reread(now),
+        }
     }
 
     pub(super) fn merge(mut self, commit: Commit, found: Found, now: Now) -> Next {
@@ -271,7 +269,7 @@ impl Run {
 
     fn unsaved(mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
         self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
-        let ready = self.living(now, None).map(|ready| Ready { via: Via::Exchange, ..ready });
+        let ready = self.living(now).map(|ready| Ready { via: Via::Exchange, ..ready });
         Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
     }
 }
