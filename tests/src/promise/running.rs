@@ -14,6 +14,7 @@ pub(crate) enum Running {
     Forget(Forget),
 }
 
+#[allow(clippy::large_enum_variant, reason = "it is looked at and dropped")]
 pub(crate) enum Ending {
     Obtain(Outcome),
     Install(Installed),

@@ -101,6 +101,7 @@ pub(crate) fn client() -> Client {
         client_id: "c".into(),
         body: TokenBody::Form,
         refused_statuses: vec![404],
+        resource: None,
     }
 }
 

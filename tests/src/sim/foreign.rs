@@ -26,9 +26,10 @@ pub(super) enum Next {
 pub(super) struct Go {
     pub(super) holds: Option<Inode>,
     tries: u8,
-    /// The number of its request, and what it received.
-    request: u32,
+    /// What it received.
     received: Option<(Token, String)>,
+    /// It is writing that.
+    writes: bool,
 }
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
         if self.go.is_some() {
             return false;
         }
-        self.go = Some(Go { holds: None, tries: 0, request: 0, received: None });
+        self.go = Some(Go { holds: None, tries: 0, received: None, writes: false });
         self.clock.plan(1, Event::Foreign(Next::Lock));
         true
     }
@@ -67,7 +68,7 @@ impl World {
                 self.deleted &= self.disk.file.is_none();
                 self.back_off = None;
                 self.say(|| "the other program has written".into());
-                if self.go.as_ref().is_some_and(|go| go.received.is_some()) {
+                if self.go.as_ref().is_some_and(|go| go.writes) {
                     self.end_go();
                 }
                 self.wake();
@@ -99,9 +100,6 @@ impl World {
         let Some(token) = refresh else { return self.end_go() };
         self.foreign_meddled = true;
         self.post(Asks::Refresh(token), FOREIGN, 0, Fate::Answered);
-        if let Some(go) = &mut self.go {
-            go.request = self.sent;
-        }
         self.say(|| format!("the other program redeems {token:?} under the lock"));
         self.clock.plan(15_000, Event::Foreign(Next::TimeOut(self.sent)));
     }
@@ -123,7 +121,9 @@ impl World {
         if self.disk.foreign.is_some() {
             return self.clock.plan(20, Event::Foreign(Next::Write));
         }
-        let Some(((family, number), refresh)) = self.go.as_ref().and_then(|go| go.received.clone()) else { return };
+        let Some(go) = &mut self.go else { return };
+        let Some(((family, number), refresh)) = go.received.clone() else { return };
+        go.writes = true;
         let expires = self.clock.now().wall.0 + (self.plan.rules.life * 1000.0) as u64;
         self.write_foreign(&refresh, &format!("a{family}-{number}"), expires);
     }

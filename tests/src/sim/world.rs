@@ -275,11 +275,12 @@ impl World {
                 | Kind::TwoRedemptions
                 | Kind::SpentSent
                 | Kind::RotationDropped
+                | Kind::LoginDropped
                 | Kind::LoginLost
                 | Kind::WrongReason
                 | Kind::NeedlessUnsaved
         );
-        let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved | Kind::LoginDropped);
+        let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved);
         let late = !self.late.is_empty() && kind == Kind::WrongReason;
         self.locks_deleted && no_lock || self.foreign_meddled && foreign || late
     }

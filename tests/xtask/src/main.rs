@@ -1,6 +1,8 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod coverage;
+mod mutants;
 mod picture;
 mod tools;
 mod wasm;
@@ -17,6 +19,8 @@ cargo xtask COMMAND
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
   package   `cargo package` for every crate that is published
+  mutants   changes the core in one place after the other, and sees that a test fails (an hour or more)
+  coverage  how much of the core its own tests run, branches too
   picture   the picture of the demo in README, from a real terminal
 ";
 
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "package" => package(&[]),
+        "mutants" => mutants::check(rest),
+        "coverage" => coverage::report(rest),
         "picture" => picture::take(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
