@@ -113,6 +113,9 @@ impl World {
         }
         let blob = file.as_ref().map(|file| file.blob.clone());
         if let Some(run) = &mut process.run {
+            if file.as_ref().is_none_or(|file| file.others.is_some()) {
+                run.over = file.as_ref().and_then(|file| file.access).map(|(family, _)| family);
+            }
             run.read = file;
         }
         self.hand(p, Input::Read(Ok(blob)));

@@ -43,11 +43,6 @@ impl Disk {
         whole.or(self.foreign.as_ref().map(|(file, _)| file))
     }
 
-    /// The login that can be read.
-    pub(super) fn family(&self) -> Option<u8> {
-        self.file.as_ref().and_then(|file| file.access).map(|(family, _)| family)
-    }
-
     /// Opens the lock file; creates it if it is not there.
     pub(super) fn open_lock(&mut self, mistake: Option<Mistake>) -> Inode {
         if mistake == Some(Mistake::LockOnFile) {

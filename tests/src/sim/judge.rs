@@ -36,8 +36,8 @@ impl World {
         self.wrong.extend(wrong);
     }
 
-    /// What was received is stored, or kept, or of no worth any more. `over`: the family that is stored.
-    pub(super) fn judge_received(&mut self, p: u8, run: &End, ending: &Ending, keeps: bool, over: Option<u8>) {
+    /// What was received is stored, or kept, or of no worth any more.
+    pub(super) fn judge_received(&mut self, p: u8, run: &End, ending: &Ending, keeps: bool) {
         let received = self.process(p).facts.received.take();
         let received = match (received, keeps) {
             (Some(received), false) => {
@@ -48,7 +48,7 @@ impl World {
             (earlier, true) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
                 self.give_up(earlier, "unsaved tokens ended");
                 let new = matches!(run.job, Job::Install { .. });
-                new.then_some(Received { access: (run.family, 0), parent: None, over })
+                new.then_some(Received { access: (run.family, 0), parent: None, over: run.over })
             }
             (received, _) => received,
         };

@@ -217,9 +217,9 @@ impl World {
         if let Some(access) = answer.access {
             // A new login takes the place of what is kept: it is stored, or kept in its stead.
             let earlier = self.process(p).facts.received.clone();
-            let visible = self.disk.visible().map(Rc::as_ref);
-            let over = self.disk.family();
+            let over = self.process(p).run.as_ref().and_then(|run| run.over);
             if let (Some(earlier), Asks::Refresh(_) | Asks::Revoke(_)) = (&earlier, request.asks) {
+                let visible = self.disk.visible().map(Rc::as_ref);
                 promise::drops(&mut self.wrong, p, earlier, visible);
             }
             self.give_up(earlier, "unsaved tokens ended");

@@ -72,6 +72,8 @@ pub(super) struct Run {
     /// The last read, and whether the token in it was good when it was judged under the lock.
     pub(super) read: Option<Rc<Stored>>,
     pub(super) had_fresh: bool,
+    /// The login that it could read last.
+    pub(super) over: Option<u8>,
     rejected: Option<Fingerprint>,
     min_valid: Millis,
     kept_before: bool,
@@ -195,6 +197,7 @@ impl World {
                     opened: None,
                     read: None,
                     had_fresh: false,
+                    over: None,
                     rejected,
                     min_valid,
                     kept_before,
@@ -320,6 +323,7 @@ impl World {
                     kept_before: run.kept_before,
                     disk_failed: run.disk_failed,
                     read: run.read,
+                    over: run.over,
                     family: run.family,
                 };
                 self.end_run(p, &run, &ending);
@@ -329,11 +333,10 @@ impl World {
 
     fn end_run(&mut self, p: u8, run: &End, ending: &Ending) {
         self.judge(p, run, ending);
-        let over = self.disk.family();
         let process = self.process(p);
         let before = process.kept.take();
         let keep = ending.keep(before).filter(|_| self.mistake != Some(Mistake::UnsavedDropped));
-        self.judge_received(p, run, ending, keep.is_some(), over);
+        self.judge_received(p, run, ending, keep.is_some());
         let keeps = keep.is_some();
         let process = self.process(p);
         process.kept = keep;
@@ -377,7 +380,6 @@ impl World {
     /// The caller is gone, and the machine with it.
     fn drop_run(&mut self, p: u8) {
         self.say(|| format!("{p} is dropped"));
-        let over = None;
         let process = self.process(p);
         let run = process.run.take();
         process.turn += 1;
@@ -389,10 +391,11 @@ impl World {
                 kept_before: false,
                 disk_failed: true,
                 read: None,
+                over: None,
                 family: run.family,
             };
             let ending = Ending::Obtain(Outcome::Failed(Failure::AccountChanged { login: None }));
-            self.judge_received(p, &end, &ending, false, over);
+            self.judge_received(p, &end, &ending, false);
         }
         self.release(p);
         self.plan_begin(p);
@@ -456,6 +459,7 @@ pub(super) struct End {
     pub(super) kept_before: bool,
     pub(super) disk_failed: bool,
     pub(super) read: Option<Rc<Stored>>,
+    pub(super) over: Option<u8>,
     pub(super) family: u8,
 }
 

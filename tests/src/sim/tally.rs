@@ -67,7 +67,7 @@ pub const INTERESTING: &[(&str, &[Transition])] = &[
         &[("Obtain", "Peek: Read", "torn", "TornPause: Woke"), ("Obtain", "Reread: Read", "torn", "TornPause: Woke")],
     ),
     ("logout met a refresh", &[("Obtain", "Merge: Read", "nothing", "TornPause: Woke")]),
-    ("login in conflict", &[("Install", "Write: Wrote", "conflict", "Read: Read")]),
+    ("login in conflict", &[("Install", "Write: Wrote", "conflict", "Reread: Read")]),
     ("login unsaved", &[("Install", "Write: Wrote", "failed", "unsaved")]),
     ("logout in conflict", &[("Forget", "Delete: Deleted", "conflict", "Read: Read")]),
 ];
