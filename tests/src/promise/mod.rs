@@ -80,6 +80,22 @@ pub(crate) struct Facts {
     pub(crate) sent: Option<Token>,
     /// The family that it saw first.
     pub(crate) saw: Option<u8>,
+    /// The family that it could read last; `None` where nothing was stored.
+    pub(crate) over: Option<u8>,
+}
+
+impl Facts {
+    /// What the run before has left.
+    pub(crate) fn left(&mut self) -> Self {
+        Self { received: self.received.take(), ..Self::default() }
+    }
+
+    pub(crate) fn reads(&mut self, file: Option<&Stored>) {
+        self.saw = self.saw.or(file.and_then(|file| file.refresh).map(|(family, _)| family));
+        if file.is_none_or(|file| file.others.is_some()) {
+            self.over = file.and_then(|file| file.access).map(|(family, _)| family);
+        }
+    }
 }
 
 /// Tokens that were received and not stored yet.
@@ -88,7 +104,7 @@ pub(crate) struct Received {
     pub(crate) access: Token,
     /// The refresh token that was redeemed for them; `None` for a new login.
     pub(crate) parent: Option<Token>,
-    /// The family that was stored then.
+    /// The family that the run could read last before.
     pub(crate) over: Option<u8>,
 }
 
@@ -204,7 +220,7 @@ pub(crate) fn fails(wrong: &mut Wrong, p: u8, failure: &Failure, facts: &Facts, 
         Failure::LoginRequired(LoginReason::Refused(reason)) => refuses(wrong, p, *reason, facts, case),
         Failure::Unavailable { .. } => doubts(wrong, p, false, facts, case),
         Failure::Uncertain { .. } => doubts(wrong, p, true, facts, case),
-        _ => {}
+        Failure::LoginRequired(_) | Failure::AccountChanged { .. } | Failure::Misuse { .. } | _ => {}
     }
 }
 

@@ -104,18 +104,14 @@ impl World {
         };
         let torn = self.disk.file.as_ref().is_some_and(|file| file.others.is_none()) && self.disk.foreign.is_none();
         self.require(!torn, Kind::Torn, || format!("process {p} reads half a record, and nobody else is writing"));
-        let family = file.as_ref().and_then(|file| file.refresh).map(|(family, _)| family);
         let mistake = self.mistake;
         let process = self.process(p);
-        process.facts.saw = process.facts.saw.or(family);
+        process.facts.reads(file.as_deref());
         if matches!(mistake, Some(Mistake::CachedRead | Mistake::ReadBeforeLock)) {
             process.cache = Some(file.clone());
         }
         let blob = file.as_ref().map(|file| file.blob.clone());
         if let Some(run) = &mut process.run {
-            if file.as_ref().is_none_or(|file| file.others.is_some()) {
-                run.over = file.as_ref().and_then(|file| file.access).map(|(family, _)| family);
-            }
             run.read = file;
         }
         self.hand(p, Input::Read(Ok(blob)));

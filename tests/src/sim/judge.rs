@@ -3,7 +3,7 @@
 use super::process::{End, Job};
 use super::world::World;
 use crate::promise::running::Ending;
-use crate::promise::{self, Case, Kind, Received, Wrong};
+use crate::promise::{self, Case, Facts, Kind, Received, Wrong};
 use kraube_core::credential::{InstallError, Outcome};
 use std::rc::Rc;
 
@@ -24,7 +24,7 @@ impl World {
         self.require(!unsaved, Kind::NeedlessUnsaved, || format!("process {p} has no room for what it received"));
         let failure = match outcome {
             Outcome::Failed(failure) => Some(failure),
-            _ => ending.ready().and_then(|ready| ready.stale.as_ref()),
+            Outcome::Ready(_) | Outcome::Unsaved(_) | _ => ending.ready().and_then(|ready| ready.stale.as_ref()),
         };
         let Some(failure) = failure else { return };
         let may_lose = |family: u8| self.lost.contains_key(&family) || self.late.contains(&family);
@@ -38,6 +38,7 @@ impl World {
 
     /// What was received is stored, or kept, or of no worth any more.
     pub(super) fn judge_received(&mut self, p: u8, run: &End, ending: &Ending, keeps: bool) {
+        let Facts { over, .. } = self.process(p).facts;
         let received = self.process(p).facts.received.take();
         let received = match (received, keeps) {
             (Some(received), false) => {
@@ -48,7 +49,7 @@ impl World {
             (earlier, true) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
                 self.give_up(earlier, "unsaved tokens ended");
                 let new = matches!(run.job, Job::Install { .. });
-                new.then_some(Received { access: (run.family, 0), parent: None, over: run.over })
+                new.then_some(Received { access: (run.family, 0), parent: None, over })
             }
             (received, _) => received,
         };

@@ -217,7 +217,7 @@ impl World {
         if let Some(access) = answer.access {
             // A new login takes the place of what is kept: it is stored, or kept in its stead.
             let earlier = self.process(p).facts.received.clone();
-            let over = self.process(p).run.as_ref().and_then(|run| run.over);
+            let over = self.process(p).facts.over;
             if let (Some(earlier), Asks::Refresh(_) | Asks::Revoke(_)) = (&earlier, request.asks) {
                 let visible = self.disk.visible().map(Rc::as_ref);
                 promise::drops(&mut self.wrong, p, earlier, visible);

@@ -72,8 +72,6 @@ pub(super) struct Run {
     /// The last read, and whether the token in it was good when it was judged under the lock.
     pub(super) read: Option<Rc<Stored>>,
     pub(super) had_fresh: bool,
-    /// The login that it could read last.
-    pub(super) over: Option<u8>,
     rejected: Option<Fingerprint>,
     min_valid: Millis,
     kept_before: bool,
@@ -178,7 +176,7 @@ impl World {
             Job::Forget => Forget::start(true, policy, kept).into(),
         };
         let process = self.process(p);
-        process.facts = Facts { received: process.facts.received.take(), ..Facts::default() };
+        process.facts = process.facts.left();
         process.accepted = false;
         self.say(|| format!("{p} begins {job:?}"));
         match step {
@@ -197,7 +195,6 @@ impl World {
                     opened: None,
                     read: None,
                     had_fresh: false,
-                    over: None,
                     rejected,
                     min_valid,
                     kept_before,
@@ -323,7 +320,6 @@ impl World {
                     kept_before: run.kept_before,
                     disk_failed: run.disk_failed,
                     read: run.read,
-                    over: run.over,
                     family: run.family,
                 };
                 self.end_run(p, &run, &ending);
@@ -371,8 +367,9 @@ impl World {
             Ending::Obtain(Outcome::Failed(Failure::LoginRequired(_))) if relogin && jobs_left > 0 => {
                 process.next = Some((Job::Install { code: true }, true));
             }
-            _ if keeps => process.next = Some((Job::Get, true)),
-            _ => {}
+            Ending::Obtain(_) | Ending::Install(_) | Ending::Forget(_) => {
+                process.next = keeps.then_some((Job::Get, true));
+            }
         }
         self.plan_begin(p);
     }
@@ -391,7 +388,6 @@ impl World {
                 kept_before: false,
                 disk_failed: true,
                 read: None,
-                over: None,
                 family: run.family,
             };
             let ending = Ending::Obtain(Outcome::Failed(Failure::AccountChanged { login: None }));
@@ -459,7 +455,6 @@ pub(super) struct End {
     pub(super) kept_before: bool,
     pub(super) disk_failed: bool,
     pub(super) read: Option<Rc<Stored>>,
-    pub(super) over: Option<u8>,
     pub(super) family: u8,
 }
 

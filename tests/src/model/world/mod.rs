@@ -206,10 +206,8 @@ impl World {
                 Input::Locked(Locked::Held)
             }
             Action::Read => {
-                let family = self.store.as_ref().and_then(|stored| stored.refresh).map(|(family, _)| family);
-                if self.process(p).facts.saw.is_none() {
-                    self.process_mut(p).facts.saw = family;
-                }
+                let store = self.store.clone();
+                self.process_mut(p).facts.reads(store.as_deref());
                 Input::Read(Ok(self.store.as_ref().map(|stored| stored.blob.clone())))
             }
             Action::Send { request, holds } => {
@@ -282,7 +280,7 @@ impl World {
             self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
             self.give_up(earlier);
             let parent = if let Asks::Refresh(token) = request.asks { Some(token) } else { None };
-            let over = self.stored_family();
+            let over = self.process(p).facts.over;
             self.process_mut(p).facts.received = Some(Received { access, parent, over });
         }
         self.step(p, Input::Replied(Ok(answer.response)));
@@ -393,11 +391,7 @@ impl World {
         self.store.as_ref().map(|stored| stored.revision)
     }
 
-    /// The family that is stored, or about to be.
-    fn stored_family(&self) -> Option<u8> {
-        self.visible()?.access.map(|(family, _)| family)
-    }
-
+    /// What is stored, or about to be.
     fn visible(&self) -> Option<&Rc<Stored>> {
         self.store.as_ref().filter(|stored| stored.others.is_some()).or(self.foreign.as_ref())
     }

@@ -94,7 +94,7 @@ impl World {
         let (policy, now) = (self.config.policy.clone(), self.now());
         let first_run = if self.probe { 1000 } else { 0 };
         let process = self.process_mut(p);
-        process.facts = Facts { received: process.facts.received.take(), ..Facts::default() };
+        process.facts = process.facts.left();
         let next = match job {
             Job::Get | Job::Force => {
                 let rejected = process.last.filter(|_| job == Job::Force);
@@ -139,7 +139,7 @@ impl World {
             process.code = ending.code();
         }
         let keep = keep.filter(|_| self.config.mutant != Some(Mutant::UnsavedDropped));
-        let over = self.stored_family();
+        let over = self.process(p).facts.over;
         let received = self.process(p).facts.received.clone();
         let received = match (received, &keep) {
             (Some(received), None) => {
@@ -170,7 +170,7 @@ impl World {
         let process = self.process_mut(p);
         process.state = state;
         process.holds = None;
-        process.facts = Facts { received: process.facts.received.take(), ..Facts::default() };
+        process.facts = process.facts.left();
         let kept = process.kept.take().is_some();
         let received = process.facts.received.take();
         self.unsaved_lost |= kept;
