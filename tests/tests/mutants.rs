@@ -30,9 +30,12 @@ const SHOWN: &[(Mistake, Kind, u64)] = &[
     (Mistake::CachedRead, Kind::Needless, 8),
 ];
 
+/// A test of the native host: file and function.
+type HostTest = (&'static str, &'static str);
+
 /// The ten likeliest mistakes of a first implementation: the switches that make them here, and the tests of the native
-/// host (file, function) for what a simulated world cannot have.
-const TEN: &[(&str, &[Mistake], &[(&str, &str)])] = &[
+/// host for what a simulated world cannot have.
+const TEN: &[(&str, &[Mistake], &[HostTest])] = &[
     ("the token is read before the lock, or cached", &[Mistake::ReadBeforeLock, Mistake::CachedRead], &[]),
     ("a failure writes", &[Mistake::BlanksOnFailure], &[]),
     (
