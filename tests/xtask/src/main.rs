@@ -1,9 +1,14 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod api;
 mod coverage;
+mod fuzz;
 mod mutants;
 mod picture;
+mod supply;
+mod systems;
+mod toolchain;
 mod tools;
 mod wasm;
 
@@ -18,6 +23,11 @@ cargo xtask COMMAND
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
+  fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
+  api       the public interface is the committed one
+  supply    licences, versions and sources of what kraube is made of; every set of features
+  windows   the native host and the command as Windows programs, under Wine
+  macos     the same, type-checked for macOS
   package   `cargo package` for every crate that is published
   mutants   changes the core in one place after the other, and sees that a test fails (an hour or more)
   coverage  how much of the core its own tests run, branches too
@@ -25,6 +35,9 @@ cargo xtask COMMAND
 ";
 
 fn main() -> ExitCode {
+    if let Some(done) = api::as_rustdoc() {
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (command, rest) = match arguments.split_first() {
         Some((command, rest)) => (command.as_str(), rest),
@@ -36,6 +49,11 @@ fn main() -> ExitCode {
         "sim" => binary("sim", rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "fuzz" => fuzz::run(rest),
+        "api" => api::check(),
+        "supply" => supply::check(),
+        "windows" => systems::windows(rest),
+        "macos" => systems::macos(),
         "package" => package(&[]),
         "mutants" => mutants::check(rest),
         "coverage" => coverage::report(rest),
@@ -62,6 +80,10 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("the crates can be packaged", || package(&["--no-verify", "--allow-dirty"]))?;
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(rest.iter().map(String::as_str));
+    timed("the public interface", api::check)?;
+    timed("what it is made of", supply::check)?;
+    timed("Windows, under Wine", || systems::windows(&[]))?;
+    timed("macOS, type-checked", systems::macos)?;
     timed("tests", || run("cargo", &arguments))
 }
 
@@ -93,7 +115,13 @@ fn timed(what: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), St
 
 /// Runs a program with our terminal; its failure is ours.
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let line = format!("{program} {}", arguments.join(" "));
-    let status = Command::new(program).args(arguments).status().map_err(|error| format!("`{line}`: {error}"))?;
+    run_command(Command::new(program).args(arguments))
+}
+
+fn run_command(command: &mut Command) -> Result<(), String> {
+    let status = command.status();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let status = status.map_err(|error| format!("`{line}`: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
 }
