@@ -2,8 +2,12 @@
 
 use crate::tally::Tally;
 use crate::worker::{Mode, Orders, Said, Step};
+use kraube::core::policy::Policy;
+use kraube::core::time::Millis;
 use kraube::store::{FileStore, Store};
-use kraube_harsh::{Result, below, credentials, credentials_in, directory, log_in, record, strays, text};
+use kraube_harsh::{
+    Result, below, credentials, credentials_in, directory, eager, log_in, record, source_at, strays, text,
+};
 use kraube_testserver::{Event, Server};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeSet, HashMap};
@@ -113,18 +117,8 @@ impl<'a> Lane<'a> {
         let file = credentials_in(dir.path());
         let (sender, heard) = mpsc::channel();
         let family = log_in(&field.server, &file, -1000)?.family;
-        let mut lane = Self {
-            field,
-            dir,
-            file,
-            family,
-            revoked: false,
-            sender,
-            heard,
-            started: 0,
-            crew: Vec::new(),
-            chain: 0,
-        };
+        let mut lane =
+            Self { field, dir, file, family, revoked: false, sender, heard, started: 0, crew: Vec::new(), chain: 0 };
         lane.goes_by(family);
         Ok(lane)
     }
@@ -335,7 +329,12 @@ impl<'a> Lane<'a> {
     /// A process without troubles gets a token, and what is stored then is what the server knows as the newest. `false`
     /// where the server had ended the login and that is what the process says.
     pub(crate) fn check_alive(&mut self) -> Result<bool> {
-        let token = kraube_harsh::source_at(&self.file, kraube_harsh::eager())?.blocking_token();
+        // A doubt is settled first, however long that takes, and then the new refresh token is used.
+        let source = source_at(&self.file, Policy { patience: Millis::from_secs(60), ..eager() })?;
+        let token = source.blocking_token().and_then(|token| {
+            source.reject(&token);
+            source.blocking_token()
+        });
         let mut broken = Vec::new();
         let alive = match &token {
             Ok(token) => {
@@ -350,7 +349,10 @@ impl<'a> Lane<'a> {
         };
         let record = record(&self.file)?;
         if self.field.server.family_alive(text(&record, "refreshToken")?) != alive {
-            broken.push(format!("the stored login, which the library calls {}, is not", if alive { "alive" } else { "lost" }));
+            broken.push(format!(
+                "the stored login, which the library calls {}, is not",
+                if alive { "alive" } else { "lost" }
+            ));
         }
         if !alive {
             self.field.count(|tally| tally.losses_reported += 1);

@@ -84,7 +84,7 @@ impl Arguments {
     fn figures(&self) -> Figures {
         let usual = match self.long {
             true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 24 },
-            false => Figures { refreshes: 4_000, drops: 400, kills: 240, files: 8 },
+            false => Figures { refreshes: 6_000, drops: 1_000, kills: 240, files: 8 },
         };
         Figures {
             refreshes: self.refreshes.unwrap_or(usual.refreshes),

@@ -26,7 +26,8 @@ const ROUND: u64 = 8;
 pub(crate) fn all(figures: &Figures) -> Result<()> {
     let strict = figures.kills / 4;
     let kept = [
-        phase("a strict server, and nobody is killed", Terms::Calm, figures, |lane| calm(lane, figures))?,
+        figures.refreshes == 0
+            || phase("a strict server, and nobody is killed", Terms::Calm, figures, |lane| calm(lane, figures))?,
         kills("a server with 10 s of grace, and kills", Terms::Grace, figures, figures.kills - strict)?,
         kills("a strict server, and kills", Terms::Strict, figures, strict)?,
     ];
@@ -38,11 +39,19 @@ pub(crate) fn all(figures: &Figures) -> Result<()> {
 
 fn kills(title: &str, terms: Terms, figures: &Figures, kills: u64) -> Result<bool> {
     let left = AtomicU64::new(kills);
+    if kills == 0 {
+        return Ok(true);
+    }
     phase(title, terms, figures, |lane| killing(lane, &left))
 }
 
 /// Runs all lanes of a phase, and says whether the promise held.
-fn phase(title: &str, terms: Terms, figures: &Figures, run: impl Fn(&mut Lane<'_>) -> Result<()> + Sync) -> Result<bool> {
+fn phase(
+    title: &str,
+    terms: Terms,
+    figures: &Figures,
+    run: impl Fn(&mut Lane<'_>) -> Result<()> + Sync,
+) -> Result<bool> {
     println!("{title}: {} files", figures.files);
     let begun = Instant::now();
     let grace = (terms == Terms::Grace).then_some(GRACE);
@@ -97,7 +106,10 @@ fn calm(lane: &mut Lane<'_>, figures: &Figures) -> Result<()> {
                 let Some(place) = lane.place(interrupted) else { return Err("nobody to interrupt".into()) };
                 if lane.crew[place].ready {
                     lane.crew[place].signal(Signal::INT)?;
-                    lane.wait_for("word of the interrupt", |_, heard| matches!(heard, Heard::Said(id, Said::Interrupted) if *id == interrupted))?;
+                    lane.wait_for(
+                        "word of the interrupt",
+                        |_, heard| matches!(heard, Heard::Said(id, Said::Interrupted) if *id == interrupted),
+                    )?;
                     lane.see_off(interrupted)?;
                     interrupted = lane.start(Mode::Interrupted, 0, None)?;
                 }
@@ -163,29 +175,41 @@ fn killing(lane: &mut Lane<'_>, left: &AtomicU64) -> Result<()> {
     let take = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
     let mut round = 0;
     while take() {
-        while lane.crew.len() < 3 {
-            lane.start(Mode::Force, 8, None)?;
-        }
-        if lane.chain >= CHAIN {
-            lane.wait_for("tokens stored after kills", |lane, _| lane.chain == 0)?;
-        }
+        crew(lane)?;
+        recover(lane, CHAIN)?;
         let moment = Moment::any();
         kill_at(lane, moment)?;
         lane.count_moment(moment.name());
         round += 1;
         if round % ROUND == 0 {
-            // None of these is to be the one too many for the grace.
-            if lane.chain + 1 >= CHAIN {
-                lane.wait_for("tokens stored after kills", |lane, _| lane.chain == 0)?;
-            }
-            lane.end_violently()?;
-            lane.check_remains()?;
+            end_round(lane)?;
         }
     }
-    if lane.chain + 1 >= CHAIN {
-        lane.wait_for("tokens stored after kills", |lane, _| lane.chain == 0)?;
+    end_round(lane)
+}
+
+/// All processes of the file are killed, and what they left is looked at.
+fn end_round(lane: &mut Lane<'_>) -> Result<()> {
+    crew(lane)?;
+    // One of them may be in the window.
+    recover(lane, CHAIN - 1)?;
+    lane.end_violently()?;
+    lane.check_remains()
+}
+
+fn crew(lane: &mut Lane<'_>) -> Result<()> {
+    while lane.crew.len() < 3 {
+        lane.start(Mode::Force, 8, None)?;
     }
-    lane.end_violently()
+    Ok(())
+}
+
+/// After so many kills in the window, new tokens are to be stored first.
+fn recover(lane: &mut Lane<'_>, chain: u32) -> Result<()> {
+    match lane.chain >= chain {
+        true => lane.wait_for("tokens stored after kills", |lane, _| lane.chain == 0),
+        false => Ok(()),
+    }
 }
 
 fn kill_at(lane: &mut Lane<'_>, moment: Moment) -> Result<()> {

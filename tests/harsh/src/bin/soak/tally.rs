@@ -56,7 +56,10 @@ impl Tally {
             seen.refresh_requests == seen.rotations + again,
             format!("{} requests, of which {} rotated and {again} came again", seen.refresh_requests, seen.rotations),
         );
-        check(again <= self.kills_inside, format!("{again} tokens were sent twice, and {} kills explain that", self.kills_inside));
+        check(
+            again <= self.kills_inside,
+            format!("{again} tokens were sent twice, and {} kills explain that", self.kills_inside),
+        );
         check(
             seen.families_revoked == self.losses_reported,
             format!("the server ended {} logins, and {} were reported", seen.families_revoked, self.losses_reported),
@@ -94,8 +97,14 @@ impl Tally {
         }
         row("sent again", format!("{} in grace, {} replays", seen.grace_retries, seen.replays));
         row("at the same time", format!("{} at most", seen.in_flight_max));
-        row("logins lost", format!("{}, {} of them reported as rotation_lost", seen.families_revoked, self.losses_reported));
-        row("looks at the remains", format!("{}, with {} stray files in all, never two at once", self.looks, self.strays));
+        row(
+            "logins lost",
+            format!("{}, {} of them reported as rotation_lost", seen.families_revoked, self.losses_reported),
+        );
+        row(
+            "looks at the remains",
+            format!("{}, with {} stray files in all, never two at once", self.looks, self.strays),
+        );
         text
     }
 }

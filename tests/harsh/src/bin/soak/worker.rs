@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// What a process is told to be.
@@ -169,6 +170,7 @@ fn drop_futures(source: &TokenSource, over: &AtomicBool, patience: u64) -> Resul
 }
 
 fn drop_runtimes(source: &TokenSource, over: &AtomicBool, patience: u64) -> Result<()> {
+    let mut asked = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let source = source.clone();
@@ -187,7 +189,13 @@ fn drop_runtimes(source: &TokenSource, over: &AtomicBool, patience: u64) -> Resu
             0 => runtime.shutdown_background(),
             _ => drop(runtime),
         }
+        asked.push(asking);
+        asked.retain(|task| !task.is_finished());
         tell(&Said::DroppedRuntime);
+    }
+    // Each holds a clone of the source. A process that ends before the last clone is dropped ends the refresh as well.
+    while !asked.iter().all(JoinHandle::is_finished) {
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
