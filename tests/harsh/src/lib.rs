@@ -41,22 +41,22 @@ pub fn directory() -> Result<TempDir> {
 /// The login cannot be stored.
 pub fn log_in(server: &Server, file: &Path, left: i64) -> Result<Login> {
     let login = server.issue_login();
-    kraube::save_credentials(Some(file), &credentials(server, &login, left)?)?;
+    kraube::save_credentials(Some(file), &credentials(&server.issuer(), &login, left)?)?;
     Ok(login)
 }
 
-/// This login of this server, with an access token like that of [`log_in`].
+/// A login of the server at this issuer, with an access token like that of [`log_in`].
 ///
 /// # Errors
-/// The server has no address.
-pub fn credentials(server: &Server, login: &Login, left: i64) -> Result<Credentials> {
+/// The issuer is none.
+pub fn credentials(issuer: &str, login: &Login, left: i64) -> Result<Credentials> {
     Ok(Credentials {
         access_token: Secret::new(login.access_token.clone()),
         refresh_token: Some(Secret::new(login.refresh_token.clone())),
         expires_at: from_now(left)?,
         obtained_at: Some(from_now(-3_600_000)?),
         scope: None,
-        client: Some(Provider::demo(&server.issuer())?.client()?),
+        client: Some(Provider::demo(issuer)?.client()?),
     })
 }
 

@@ -93,6 +93,7 @@ impl Field {
     pub(crate) fn dispatch(&self, events: &Receiver<Event>, over: &Receiver<()>) {
         while !matches!(over.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
             let Ok(event) = events.recv_timeout(Duration::from_millis(100)) else { continue };
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the server may tell more one day")]
             let family = match event {
                 Event::RefreshCommitted { family, .. } | Event::GraceRetry { family, .. } => family,
                 Event::FamilyRevoked { family } => family,
@@ -233,7 +234,7 @@ impl<'a> Lane<'a> {
     fn log_in_anew(&mut self) -> Result<()> {
         let login = self.field.server.issue_login();
         self.goes_by(login.family);
-        kraube::save_credentials(Some(&self.file), &credentials(&self.field.server, &login, -1000)?)?;
+        kraube::save_credentials(Some(&self.file), &credentials(&self.field.server.issuer(), &login, -1000)?)?;
         self.chain = 0;
         Ok(())
     }
