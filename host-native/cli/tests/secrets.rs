@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{MINUTE, Run, World};
 
+/// Where the browser finds the address.
+const URL: &str = "KRAUBE_TEST_URL";
+
 /// What strace writes, beside the home and not in it.
 fn trace_of(world: &World) -> PathBuf {
     world.home().with_extension("trace")
@@ -139,17 +142,26 @@ fn a_login_says_nothing_but_its_address() {
 #[test]
 fn a_browser_is_given_the_address_and_nothing_else() {
     let world = World::new();
-    let browser = world.home().join("browser");
-    // It does what a browser does, by hand, and shows nothing.
-    let script = "#!/bin/sh\nurl=$1\nexec curl --silent --location --output /dev/null \"$url\"\n";
-    fs::write(&browser, script).expect("room");
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = world.home().join("browser");
+    let this = std::env::current_exe().expect("tests know themselves");
+    let script = format!("#!/bin/sh\n{URL}=$1 exec '{}' --exact browser --quiet\n", this.display());
+    fs::write(&program, script).expect("room");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
     let mut command = login(&world, &["--provider", "demo"]);
-    command.env("BROWSER", &browser).env("PATH", "/usr/bin:/bin").env("NO_PROXY", "*");
+    command.env("BROWSER", &program).env("PATH", "/usr/bin:/bin");
     let run = search(&world, &mut command, "", &allow(&[], &[Canary::State], &[Canary::State]));
     assert_eq!(run.code, 0, "{run:?}");
     let status = search(&world, &mut world.command(&["status"]), "", &Allowed::default());
     assert_eq!(status.code, 0, "{status:?}");
+}
+
+/// The browser, where one is asked for; in an ordinary run there is nothing to do.
+#[test]
+fn browser() {
+    if let Ok(url) = std::env::var(URL) {
+        let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
+        assert_eq!(agent.get(&url).call().expect("the way back").status(), 200);
+    }
 }
 
 #[test]
