@@ -83,8 +83,8 @@ struct Figures {
 impl Arguments {
     fn figures(&self) -> Figures {
         let usual = match self.long {
-            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 24 },
-            false => Figures { refreshes: 6_000, drops: 1_000, kills: 240, files: 8 },
+            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 16 },
+            false => Figures { refreshes: 5_000, drops: 1_000, kills: 240, files: 8 },
         };
         Figures {
             refreshes: self.refreshes.unwrap_or(usual.refreshes),

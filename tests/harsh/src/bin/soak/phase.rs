@@ -99,7 +99,7 @@ fn calm(lane: &mut Lane<'_>, figures: &Figures) -> Result<()> {
     lane.start(Mode::DropRuntimes, patience, None)?;
     let mut interrupted = lane.start(Mode::Interrupted, 0, None)?;
     loop {
-        lane.listen(Duration::from_millis(20 + below(100)))?;
+        lane.listen(Duration::from_millis(20 + below(200)))?;
         match below(3) {
             0 => stop_holder(lane)?,
             1 => {

@@ -162,7 +162,11 @@ fn drop_futures(source: &TokenSource, over: &AtomicBool, patience: u64) -> Resul
         while !over.load(Ordering::Relaxed) {
             match timeout(Duration::from_micros(below(patience * 1000)), source.token()).await {
                 Ok(result) => reject(source, result, &mut last),
-                Err(_) => tell(&Said::DroppedFuture),
+                Err(_) => {
+                    tell(&Said::DroppedFuture);
+                    // What became of it is adopted, so that the next one to be dropped belongs to another refresh.
+                    reject(source, source.token().await, &mut last);
+                }
             }
         }
     });
@@ -170,15 +174,15 @@ fn drop_futures(source: &TokenSource, over: &AtomicBool, patience: u64) -> Resul
 }
 
 fn drop_runtimes(source: &TokenSource, over: &AtomicBool, patience: u64) -> Result<()> {
-    let mut asked = Vec::new();
+    let (mut asked, mut last) = (Vec::new(), String::new());
     while !over.load(Ordering::Relaxed) {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let source = source.clone();
+        let clone = source.clone();
         let asking = runtime.spawn(async move {
             let mut last = String::new();
             loop {
-                let result = source.token().await;
-                reject(&source, result, &mut last);
+                let result = clone.token().await;
+                reject(&clone, result, &mut last);
             }
         });
         std::thread::sleep(Duration::from_micros(below(patience * 1000)));
@@ -192,6 +196,7 @@ fn drop_runtimes(source: &TokenSource, over: &AtomicBool, patience: u64) -> Resu
         asked.push(asking);
         asked.retain(|task| !task.is_finished());
         tell(&Said::DroppedRuntime);
+        reject(source, source.blocking_token(), &mut last);
     }
     // Each holds a clone of the source. A process that ends before the last clone is dropped ends the refresh as well.
     while !asked.iter().all(JoinHandle::is_finished) {
