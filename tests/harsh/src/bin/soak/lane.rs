@@ -90,8 +90,16 @@ impl Field {
     }
 
     /// Hands out what the server tells, until the server is gone.
-    pub(crate) fn dispatch(&self, events: &Receiver<Event>, over: &Receiver<()>) {
+    pub(crate) fn dispatch(&self, events: &Receiver<Event>, over: &Receiver<()>, begun: Instant) {
+        let mut shown = 0;
         while !matches!(over.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
+            // For whoever waits for a long run.
+            let minutes = begun.elapsed().as_secs() / 60;
+            if minutes > shown {
+                shown = minutes;
+                let rotations = self.server.counters().rotations;
+                self.count(|tally| eprintln!("  {minutes} min: {rotations} refreshes, {} kills", tally.kills));
+            }
             let Ok(event) = events.recv_timeout(Duration::from_millis(100)) else { continue };
             #[expect(clippy::wildcard_enum_match_arm, reason = "the server may tell more one day")]
             let family = match event {

@@ -14,6 +14,8 @@ mod tally;
 mod worker;
 
 use std::process::ExitCode;
+#[cfg(unix)]
+use std::time::Duration;
 
 #[cfg(not(unix))]
 fn main() -> ExitCode {
@@ -58,6 +60,9 @@ struct Arguments {
     /// Credentials files in each phase; each is shared by several processes.
     #[arg(long)]
     files: Option<usize>,
+    /// Ends each phase after so many minutes, whatever it has reached by then.
+    #[arg(long)]
+    minutes: Option<u64>,
     #[command(subcommand)]
     worker: Option<Process>,
 }
@@ -77,19 +82,23 @@ struct Figures {
     drops: u64,
     kills: u64,
     files: usize,
+    /// The longest time for a phase.
+    time: Duration,
 }
 
 #[cfg(unix)]
 impl Arguments {
     fn figures(&self) -> Figures {
+        let time = self.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes.saturating_mul(60)));
         let usual = match self.long {
-            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 16 },
-            false => Figures { refreshes: 5_000, drops: 1_000, kills: 240, files: 8 },
+            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 16, time },
+            false => Figures { refreshes: 5_000, drops: 1_000, kills: 240, files: 8, time },
         };
         Figures {
             refreshes: self.refreshes.unwrap_or(usual.refreshes),
             drops: self.drops.unwrap_or(usual.drops),
             kills: self.kills.unwrap_or(usual.kills),
+            time,
             files: self.files.unwrap_or(usual.files).max(1),
         }
     }

@@ -42,7 +42,7 @@ fn kills(title: &str, terms: Terms, figures: &Figures, kills: u64) -> Result<boo
     if kills == 0 {
         return Ok(true);
     }
-    phase(title, terms, figures, |lane| killing(lane, &left))
+    phase(title, terms, figures, |lane| killing(lane, &left, figures.time))
 }
 
 /// Runs all lanes of a phase, and says whether the promise held.
@@ -60,7 +60,7 @@ fn phase(
     let field = &Field::new(server);
     let (running, over) = mpsc::channel::<()>();
     let results: Vec<Result<()>> = std::thread::scope(|scope| {
-        scope.spawn(move || field.dispatch(&events, &over));
+        scope.spawn(move || field.dispatch(&events, &over, begun));
         let lanes: Vec<_> = (0..figures.files)
             .map(|_| {
                 scope.spawn(|| {
@@ -92,6 +92,7 @@ fn phase(
 
 /// Processes that ask in each of the ways, that are stopped with the lock in their hands, and interrupted.
 fn calm(lane: &mut Lane<'_>, figures: &Figures) -> Result<()> {
+    let begun = Instant::now();
     lane.start(Mode::Force, 0, None)?;
     lane.start(Mode::Force, 0, None)?;
     let patience = 3 * u64::try_from(LATENCY.as_millis())?;
@@ -116,7 +117,7 @@ fn calm(lane: &mut Lane<'_>, figures: &Figures) -> Result<()> {
             }
             _ => {}
         }
-        if lane.reached(figures.refreshes, figures.drops) {
+        if begun.elapsed() >= figures.time || lane.reached(figures.refreshes, figures.drops) {
             return lane.end();
         }
     }
@@ -171,10 +172,11 @@ impl Moment {
 }
 
 /// Kills processes for as long as there are kills left, with a look at what remains after each round.
-fn killing(lane: &mut Lane<'_>, left: &AtomicU64) -> Result<()> {
+fn killing(lane: &mut Lane<'_>, left: &AtomicU64, time: Duration) -> Result<()> {
+    let begun = Instant::now();
     let take = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
     let mut round = 0;
-    while take() {
+    while begun.elapsed() < time && take() {
         crew(lane)?;
         recover(lane, CHAIN)?;
         let moment = Moment::any();
