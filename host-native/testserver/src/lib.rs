@@ -37,11 +37,14 @@
 //! | metadata | `/.well-known/oauth-authorization-server` |
 //! | a protected resource | `/resource` |
 //! | counters, as JSON and for people | `/counters`, `/` |
+//! | control, where [`Config::control`] allows it | `/control`, `/control/login` |
 #![forbid(unsafe_code)]
 
 mod authorize;
 mod config;
+mod control;
 mod fault;
+mod files;
 mod ledger;
 mod observe;
 mod pages;
@@ -49,6 +52,6 @@ mod params;
 mod routes;
 mod server;
 
-pub use config::{Config, Fault, FaultKind, Members, Shape, When};
+pub use config::{Config, Fault, FaultKind, Files, Members, Shape, When};
 pub use observe::{Counters, Event};
 pub use server::{Login, Server};

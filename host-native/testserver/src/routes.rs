@@ -2,7 +2,9 @@
 
 use crate::authorize;
 use crate::config::{Config, Members, Shape, When};
+use crate::control;
 use crate::fault;
+use crate::files;
 use crate::ledger::{Granted, Refused};
 use crate::observe::Event;
 use crate::pages;
@@ -16,7 +18,7 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::middleware::map_response;
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
@@ -44,7 +46,12 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         open = open.route(shape.token_path(), post(token).options(preflight));
         own = own.route(shape.authorize_path(), get(authorize::request).post(authorize::decision));
     }
-    open.layer(map_response(allow_any_origin)).merge(own).with_state(shared)
+    let config = shared.ledger().config.clone();
+    if config.control {
+        own = own.merge(control::router());
+    }
+    let open = open.layer(map_response_with_state(Arc::clone(&shared), allow_any_origin));
+    open.merge(own).with_state(shared).merge(files::router(&config.files))
 }
 
 /// An answer of the token endpoint, before a fault gets at it.
@@ -174,7 +181,10 @@ async fn preflight() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, headers)
 }
 
-async fn allow_any_origin(mut response: Response) -> Response {
+async fn allow_any_origin(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
+    if !shared.ledger().config.cors {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, www-authenticate"));
@@ -243,7 +253,7 @@ fn change(object: &mut Value, members: &Members) {
     }
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn json_answer(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (status, headers, body.to_string()).into_response()
 }
