@@ -1,0 +1,158 @@
+// The credentials file of Deno, beside the command on the same file.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, link, mkdir, symlink, readlink, writeFile, rm, lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { folder } from "../support/folder.js";
+import { deno, kraube } from "../support/paths.js";
+import { run } from "../support/processes.js";
+import { start } from "../support/server.js";
+import { permissions } from "./permissions.js";
+
+const program = fileURLToPath(new URL("program.ts", import.meta.url));
+let server;
+before(async () => (server = await start()));
+after(() => server?.stop());
+
+/** Runs `program.ts` with these steps: what each came to. */
+async function steps(place, steps, { allow = permissions(place, server), file = place.file } = {}) {
+  const { status, stdout, stderr } = await run(deno, ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)]);
+  assert.equal(status, 0, stderr);
+  return stdout.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+async function status(place) {
+  return JSON.parse((await run(kraube, ["status", "--json", "--credentials", place.file])).stdout);
+}
+
+test("a living token is served, and nothing is created beside the file", async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  assert.deepEqual(await steps(place, ["token"]), [{ ok: login.accessToken }]);
+  assert.deepEqual(await place.list(), ["credentials.json"]);
+});
+
+test("Deno refreshes, the command adopts, and the other way round", async (context) => {
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 }, { other: { kept: [1, "ü"] } });
+  const before = await server.counters();
+  const [{ ok: first }] = await steps(place, ["token"]);
+  const command = await run(kraube, ["token", "--credentials", place.file]);
+  assert.equal(command.stdout.trim(), first);
+  const rejected = await run(kraube, ["token", "--rejected", "--credentials", place.file], { input: first });
+  assert.match(rejected.stderr + rejected.stdout, /a moment ago/, "the same floor on both hosts");
+  const [, , { ok: second }] = await steps(place, ["token", "reject", "token"]);
+  assert.notEqual(second, first);
+  assert.equal((await run(kraube, ["token", "--credentials", place.file])).stdout.trim(), second);
+  assert.equal((await server.counters()).rotations - before.rotations, 2);
+  assert.deepEqual((await place.read()).other, { kept: [1, "ü"] });
+  assert.equal((await status(place)).state, "valid");
+});
+
+test("a login that a program stores is one that the command uses, and a logout ends it for both", async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await steps(place, [["install", login]]);
+  assert.equal(await place.mode(), "600");
+  assert.equal((await run(kraube, ["token", "--credentials", place.file])).stdout.trim(), login.accessToken);
+  assert.deepEqual(await steps(place, ["logout", "token"]), [
+    { ok: { type: "deleted", revoked: { type: "yes" } } },
+    { error: "logged_out" },
+  ]);
+  assert.deepEqual(await place.list(), ["credentials.json.lock"]);
+  assert.equal((await status(place)).state, "logged_out");
+});
+
+test("who waits for a lock that the command's own lock program holds gets the living token, and an error without one", async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  const holder = spawn("flock", [place.lock, "sh", "-c", "echo held; read line"], { stdio: ["pipe", "pipe", "inherit"] });
+  await once(holder.stdout, "data");
+  const before = await server.counters();
+  const quick = { deadline: 300, patience: 100, rejectFloor: 0 };
+  assert.deepEqual(await steps(place, [["use", quick], ["token", { minValid: 7_200_000 }], "reject", "token"]), [
+    { ok: null },
+    { ok: login.accessToken },
+    { ok: null },
+    { error: "busy" },
+  ]);
+  assert.equal((await server.counters()).refresh_requests, before.refresh_requests);
+  holder.stdin.end();
+  await once(holder, "exit");
+  const [, , , { ok }] = await steps(place, [["use", quick], "token", "reject", "token"]);
+  assert.notEqual(ok, login.accessToken);
+});
+
+test("a process that is killed in mid-refresh leaves a mark, and the command recovers what it had spent", async (context) => {
+  await server.set({ grace: 60_000, latency: 60_000 });
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const before = await server.counters();
+  const child = spawn(deno, ["run", "--no-prompt", ...permissions(place, server), program, place.file, '["token"]']);
+  await server.until(({ rotations }) => rotations > before.rotations);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await server.set({ latency: 0 });
+  assert.equal((await status(place)).state, "in_doubt");
+  const { stdout, stderr } = await run(kraube, ["token", "--credentials", place.file]);
+  await server.set({ grace: null });
+  assert.notEqual(stdout.trim(), "", stderr);
+  assert.equal((await server.counters()).grace_retries - before.grace_retries, 1);
+  assert.equal((await status(place)).state, "valid");
+  assert.deepEqual(await place.list(), ["credentials.json", "credentials.json.lock"]);
+});
+
+test("a symbolic link survives, and the lock is beside its target", async (context) => {
+  const place = await folder(context);
+  const real = join(place.path, "real");
+  await mkdir(real);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const target = join(real, "login.json");
+  await writeFile(target, JSON.stringify(await place.read()), { mode: 0o644 });
+  await rm(place.file);
+  await symlink("real/login.json", place.file);
+  const [{ ok }] = await steps(place, ["token"]);
+  assert.equal(await readlink(place.file), "real/login.json");
+  assert.equal((await place.read()).accessToken, ok);
+  assert.equal(await place.mode(target), "600", "what was wider is not any more");
+  assert.ok((await lstat(`${target}.lock`)).isFile());
+});
+
+test("what can be neither locked nor replaced is refused before anything is sent, and a living token is served", async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  await link(place.file, join(place.path, "second-name"));
+  const before = await server.counters();
+  assert.deepEqual(await steps(place, ["token", "reject", "token"]), [
+    { ok: login.accessToken },
+    { ok: null },
+    { error: "no_lock", detail: "store_irreplaceable" },
+  ]);
+  assert.equal((await server.counters()).token_requests, before.token_requests);
+});
+
+test("a permission that is missing is named", async (context) => {
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const all = permissions(place, server);
+  const without = (name) => all.filter((flag) => !flag.startsWith(`--allow-${name}`));
+  for (const [name, code] of [["read", "corrupt"], ["write", "no_lock"], ["sys", "no_lock"]]) {
+    const [{ error, message }] = await steps(place, ["token"], { allow: without(name) });
+    assert.ok(error !== undefined, name);
+    assert.match(message, /--allow-read and --allow-write/, `${name}: ${error} ${code}`);
+  }
+});
+
+test("a file in another directory's care: made with its directories, for nobody else", async (context) => {
+  const place = await folder(context);
+  const file = join(place.path, "new", "deep", "credentials.json");
+  await steps(place, [["install", await server.login()]], { file });
+  assert.equal(await place.mode(join(place.path, "new")), "700");
+  assert.equal(await place.mode(file), "600");
+});
