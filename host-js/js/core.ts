@@ -418,8 +418,8 @@ export type Callback = { type: "query"; query: string } | { type: "pasted"; text
 export type Verdict =
   /** Not the awaited response: go on waiting. */
   | { type: "ignored"; code: string; message: string }
-  /** The server or the user said no. The login is over. `error` and `description` are the server's, fit for display. */
-  | { type: "denied"; error: string; description: string | null }
+  /** The server or the user said no. The login is over. `error` is the server's code, such as `access_denied`. */
+  | { type: "denied"; code: "denied"; message: string; hint: string; error: string }
   /** The code, ready to be exchanged by {@link Core.install}. The login is over: forget `pending`. */
   | { type: "code"; exchange: Exchange };
 
@@ -509,6 +509,10 @@ export interface Core {
   revision(blob: Blob): Revision;
   /** Judges what was read: bytes, nothing, or why it cannot be read. */
   status(read: { blob: Blob | null } | { error: StoreError }, now?: Timestamp, policy?: Policy): Status;
+  /** The figures, with these in place of the defaults. */
+  policy(figures?: Policy): Required<Policy>;
+  /** Scheme, host and port of an `https` URL, or of an `http` URL of the loopback interface. Others are refused. */
+  origin(url: string): string;
   /** The bytes of a record with these credentials, for a store that holds nothing yet. */
   record(credentials: NewCredentials): string;
   /** Which client we are at this server. */
@@ -561,6 +565,8 @@ const core: Core = {
     margin(token.expiresAt, token.obtainedAt ?? NaN, minValid, at, policy?.margin ?? NaN),
   revision: (blob) => revision(typeof blob === "string" ? encoder.encode(blob) : blob),
   status: (read, at, policy) => ask("status", { read, policy }, "read", "blob", wall(at)),
+  policy: (policy) => ask("policy", { policy }),
+  origin: (url) => ask("origin", { url }),
   record: (credentials) => ask("record", { credentials }),
   client: (provider) => ask("client", { provider }),
   begin: (options, at) => ask("begin", { entropy: random(64), ...options }, "", "", wall(at)),
