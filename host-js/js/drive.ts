@@ -1,5 +1,5 @@
 /** The loop that performs what a machine of the core asks for. It decides nothing. */
-import type { Action, Input, Run } from "./core.js";
+import type { Action, Input, Run, StoreError } from "./core.js";
 import { send } from "./http.js";
 import type { Guard, Store } from "./store.js";
 import { storeError, stored } from "./store.js";
@@ -51,19 +51,20 @@ async function perform(action: Action, frame: Frame): Promise<Input> {
   switch (action.type) {
     case "lock": {
       if (frame.guard !== undefined) return { type: "locked", locked: "held" };
-      try {
-        const taken = await store.lock(action.wait, action.seen);
-        if (typeof taken === "string") return { type: "locked", locked: taken };
-        frame.guard = taken;
-        return { type: "locked", locked: "held" };
-      } catch (error) {
-        return { type: "locked", locked: "unsupported", error: storeError(error) };
-      }
+      return attempt(
+        async () => {
+          const taken = await store.lock(action.wait, action.seen);
+          if (typeof taken === "string") return { type: "locked", locked: taken };
+          frame.guard = taken;
+          return { type: "locked", locked: "held" };
+        },
+        (error) => ({ type: "locked", locked: "unsupported", error }),
+      );
     }
     case "read":
-      return store.read().then(
-        (blob) => ({ type: "read", blob }),
-        (error: unknown) => ({ type: "read", error: storeError(error) }),
+      return attempt(
+        async () => ({ type: "read", blob: await store.read() }),
+        (error) => ({ type: "read", error }),
       );
     case "send":
       if (action.holds !== null && !(await holds(frame, action.holds))) {
@@ -74,19 +75,24 @@ async function perform(action: Action, frame: Frame): Promise<Input> {
       }
       return send(action.request);
     case "write":
-      return store.write(action.replaces, action.blob, action.reserve).then(
-        (wrote) => ({ type: "wrote", wrote }),
-        (error: unknown) => ({ type: "wrote", wrote: "failed", error: storeError(error) }),
+      return attempt(
+        async () => ({ type: "wrote", wrote: await store.write(action.replaces, action.blob, action.reserve) }),
+        (error) => ({ type: "wrote", wrote: "failed", error }),
       );
     case "delete":
-      return store.delete(action.replaces).then(
-        (deleted) => ({ type: "deleted", deleted }),
-        (error: unknown) => ({ type: "deleted", deleted: "failed", error: storeError(error) }),
+      return attempt(
+        async () => ({ type: "deleted", deleted: await store.delete(action.replaces) }),
+        (error) => ({ type: "deleted", deleted: "failed", error }),
       );
     case "wait":
       await pause(action.time);
       return { type: "woke" };
   }
+}
+
+/** What a store did, or why it could not: whatever it throws, and however. */
+function attempt(work: () => Promise<Input>, failed: (error: StoreError) => Input): Promise<Input> {
+  return work().catch((error: unknown) => failed(storeError(error)));
 }
 
 /** Whether the lock is the one that others would take, and the record still the one that was written under it. */

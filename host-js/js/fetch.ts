@@ -25,7 +25,7 @@ export function fetchWithToken(source: Tokens, { allowedOrigins }: FetchOptions)
   return async (input, init) => {
     if (origins === undefined) {
       const core = await load();
-      origins = new Set(allowedOrigins.map((origin) => new URL(core.checkEndpoint(origin)).origin));
+      origins = new Set(allowedOrigins.map((origin) => new URL(core.origin(origin)).origin));
     }
     // A body that is a stream is used up by this; the other members can be read again.
     const replayable = canReplay(input, init);

@@ -35,7 +35,8 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
       assert.deepEqual(failures, []);
       const after = await server.counters();
-      assert.ok(after.rotations - before.rotations >= 20);
+      // The last one that is rejected is not followed by another.
+      assert.ok(after.rotations - before.rotations >= 19);
       assert.equal(after.replays, before.replays);
     });
 

@@ -12,7 +12,7 @@ export async function folder(context) {
     path,
     file,
     lock: `${file}.lock`,
-    env: { KRAUBE_CREDENTIALS_PATH: file, XDG_CONFIG_HOME: path, HOME: path },
+    env: { KRAUBE_CREDENTIALS_PATH: file },
     /** As the command stores a login. */
     async store({ refreshToken, accessToken, expiresAt, client }, more = {}) {
       const record = { refreshToken, accessToken, expiresAt, ...more, kraube: { login: "0123456789abcdef", provider: client } };
