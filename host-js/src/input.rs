@@ -48,8 +48,11 @@ impl<'a> Object<'a> {
     /// A number that is not negative. Fractions are cut off, what is too large is the largest.
     pub(crate) fn number(&mut self, name: &str) -> Read<Option<u64>> {
         let Some(json) = self.json(name) else { return Ok(None) };
-        let number = json.parse().ok().or_else(|| json.parse().ok().and_then(whole));
-        number.map(Some).ok_or_else(|| self.wrong(name, "a number that is not negative"))
+        let digits = json.split('.').next().unwrap_or_default();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.wrong(name, "a number that is not negative"));
+        }
+        Ok(Some(digits.parse().unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn object(&mut self, name: &str) -> Read<Option<Self>> {
