@@ -13,8 +13,14 @@ export interface Locks {
   queue(name: string, signal: AbortSignal): Promise<Guard | null>;
 }
 
+/** Locks that every tab and worker of an origin shares. */
+export interface WebLocks extends Locks {
+  /** The names of those that are held. */
+  held(): Promise<string[]>;
+}
+
 /** Web Locks, or `undefined` where this browser or this insecure context has none. */
-export function webLocks(): Locks | undefined {
+export function webLocks(): WebLocks | undefined {
   const manager = (globalThis.navigator as Navigator | undefined)?.locks;
   if (manager === undefined) return undefined;
   const request = (name: string, options: LockOptions) =>
@@ -35,6 +41,7 @@ export function webLocks(): Locks | undefined {
   return {
     attempt: (name) => request(name, { ifAvailable: true }),
     queue: (name, signal) => request(name, { signal }),
+    held: async () => ((await manager.query()).held ?? []).map(({ name }) => name ?? ""),
   };
 }
 

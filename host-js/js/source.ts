@@ -2,7 +2,7 @@
  * What a program uses: {@link TokenSource}. It shares one run of the core among all who ask at the same time, and lets no
  * caller stop it.
  */
-import type { Client, Core, Forgotten, InstallOptions, NewCredentials, Policy, Ready, Status } from "./core.js";
+import type { Client, Core, Forgotten, InstallOptions, Policy, Ready, Status } from "./core.js";
 import { KraubeError, load, now } from "./core.js";
 import { Flight, unless } from "./flight.js";
 import { MemoryStore } from "./memory.js";

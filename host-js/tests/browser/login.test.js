@@ -15,7 +15,7 @@ after(async () => {
 
 /** A test with a new person in front of the browser. `asked` are the authorization requests that the server gets. */
 function scene(name, work) {
-  test(name, async () => {
+  test(name, { timeout: 60_000 }, async () => {
     const context = await person(browser);
     const asked = [];
     context.on("request", (request) => {
@@ -125,7 +125,8 @@ for (const [name, server] of Object.entries(servers)) {
       const page = await open(context, server);
       await page.evaluate(() => (window.marker = "kept"));
       await beginRedirect(page, server);
-      await page.evaluate(() => history.back());
+      await page.evaluate(() => void setTimeout(() => history.back()));
+      await page.waitForURL(`${server.pages.origin}/**`, { waitUntil: "commit" });
       await page.waitForFunction(() => window.harness?.restored === true);
       assert.equal(await page.evaluate(() => window.marker), "kept", "it is the very page, from the back/forward cache");
       assert.deepEqual(await redirectLogin(page, server), { ok: "logged_in" });
@@ -160,8 +161,11 @@ scene("a popup that the browser blocks is an error that says what to do", async 
 scene("a popup without a click is blocked by the browser itself", async (context) => {
   const page = await open(context, own);
   const session = await context.newCDPSession(page);
+  // The driver's own calls count as clicks; one click is good for one window, so the first of the two uses it up.
   const { result } = await session.send("Runtime.evaluate", {
-    expression: `harness.told(() => harness.kraube.loginWithPopup(harness.source, ${JSON.stringify(own.login)})).then(JSON.stringify)`,
+    expression: `
+      window.open("about:blank")?.close();
+      harness.told(() => harness.kraube.loginWithPopup(harness.source, ${JSON.stringify(own.login)})).then(JSON.stringify)`,
     awaitPromise: true,
     userGesture: false,
   });
@@ -214,6 +218,6 @@ scene("where the token endpoint's answer is kept back (CORS), the login fails an
   await ready(page);
   const result = await finished(page);
   await own.pages.set({ cors: true });
-  assert.equal(result.error, "no_answer");
+  assert.equal(result.error, "code_in_doubt");
   assert.equal((await status(page)).state, "logged_out");
 });

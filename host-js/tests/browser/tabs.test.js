@@ -18,7 +18,7 @@ after(async () => {
 });
 
 function scene(name, work) {
-  test(name, async () => {
+  test(name, { timeout: 120_000 }, async () => {
     const context = await person(browser);
     try {
       await work(context);
@@ -45,7 +45,10 @@ for (const [name, server] of Object.entries(servers)) {
         await server.setLife(1);
         const pages = await tabs(context, server, { store });
         const before = await server.counts();
-        await pages[0].waitForFunction(async () => (await harness.source.status()).expiresAt <= Date.now());
+        await pages[0].evaluate(async () => {
+          const { expiresAt } = await harness.source.status();
+          await new Promise((resolve) => setTimeout(resolve, expiresAt - Date.now()));
+        });
         await server.setLife(3600);
         const tokens = await Promise.all(pages.map((page) => token(page)));
         assert.equal(new Set(tokens.map(({ ok }) => ok)).size, 1, JSON.stringify(tokens.map(({ error }) => error)));
@@ -151,7 +154,8 @@ scene("a page that comes back from the back/forward cache adopts what was refres
   assert.deepEqual(await other.evaluate(() => harness.force(1)), { ok: null });
   const { ok: second } = await token(other);
   const before = await own.pages.counters();
-  await page.evaluate(() => history.back());
+  await page.evaluate(() => void setTimeout(() => history.back()));
+  await page.waitForURL(`${own.pages.origin}/**`, { waitUntil: "commit" });
   await page.waitForFunction(() => window.harness?.restored === true);
   assert.equal(await page.evaluate(() => window.marker), "kept");
   const adopted = await page.evaluate(async (first) => {

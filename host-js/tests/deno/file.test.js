@@ -33,7 +33,7 @@ async function status(place) {
   return JSON.parse((await run(kraube, ["status", "--json", "--credentials", place.file])).stdout);
 }
 
-test("a living token is served, and nothing is created beside the file", async (context) => {
+test("a living token is served, and nothing is created beside the file", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const login = await server.login();
   await place.store(login);
@@ -41,7 +41,7 @@ test("a living token is served, and nothing is created beside the file", async (
   assert.deepEqual(await place.list(), ["credentials.json"]);
 });
 
-test("Deno refreshes, the command adopts, and the other way round", async (context) => {
+test("Deno refreshes, the command adopts, and the other way round", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   await place.store({ ...(await server.login()), expiresAt: 1 }, { other: { kept: [1, "ü"] } });
   const before = await server.counters();
@@ -58,7 +58,7 @@ test("Deno refreshes, the command adopts, and the other way round", async (conte
   assert.equal((await status(place)).state, "valid");
 });
 
-test("a login that a program stores is one that the command uses, and a logout ends it for both", async (context) => {
+test("a login that a program stores is one that the command uses, and a logout ends it for both", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const login = await server.login();
   await steps(place, [["install", login]]);
@@ -70,7 +70,7 @@ test("a login that a program stores is one that the command uses, and a logout e
   assert.equal((await status(place)).state, "logged_out");
 });
 
-test("who waits for a lock that the command's own lock program holds gets the living token, and an error without one", async (context) => {
+test("who waits for a lock that the command's own lock program holds gets the living token, and an error without one", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const login = await server.login();
   await place.store(login);
@@ -88,7 +88,7 @@ test("who waits for a lock that the command's own lock program holds gets the li
   assert.notEqual(ok, login.accessToken);
 });
 
-test("a process that is killed in mid-refresh leaves a mark, and the command recovers what it had spent", async (context) => {
+test("a process that is killed in mid-refresh leaves a mark, and the command recovers what it had spent", { timeout: 120_000 }, async (context) => {
   await server.set({ grace: 60_000, latency: 60_000 });
   const place = await folder(context);
   await place.store({ ...(await server.login()), expiresAt: 1 });
@@ -107,7 +107,7 @@ test("a process that is killed in mid-refresh leaves a mark, and the command rec
   assert.deepEqual(await place.list(), ["credentials.json", "credentials.json.lock"]);
 });
 
-test("a symbolic link survives, and the lock is beside its target", async (context) => {
+test("a symbolic link survives, and the lock is beside its target", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const real = join(place.path, "real");
   await mkdir(real);
@@ -123,7 +123,7 @@ test("a symbolic link survives, and the lock is beside its target", async (conte
   assert.ok((await lstat(`${target}.lock`)).isFile());
 });
 
-test("what can be neither locked nor replaced is refused before anything is sent, and a living token is served", async (context) => {
+test("what can be neither locked nor replaced is refused before anything is sent, and a living token is served", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const login = await server.login();
   await place.store(login);
@@ -135,7 +135,7 @@ test("what can be neither locked nor replaced is refused before anything is sent
   assert.equal((await server.counters()).token_requests, before.token_requests);
 });
 
-test("a permission that is missing is named", async (context) => {
+test("a permission that is missing is named", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   await place.store({ ...(await server.login()), expiresAt: 1 });
   const all = permissions(place, server);
@@ -148,7 +148,7 @@ test("a permission that is missing is named", async (context) => {
   assert.equal((await server.counters()).token_requests, before.token_requests);
 });
 
-test("a file in another directory's care: made with its directories, for nobody else", async (context) => {
+test("a file in another directory's care: made with its directories, for nobody else", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   const file = join(place.path, "new", "deep", "credentials.json");
   await steps(place, [["install", await server.login()]], { file });

@@ -11,7 +11,7 @@ import { permissions } from "./permissions.js";
 const EACH = 8;
 const ROTATIONS = 200;
 
-test(`${EACH} Deno and ${EACH} native processes force ${ROTATIONS} rotations and never present a spent token`, async (context) => {
+test(`${EACH} Deno and ${EACH} native processes force ${ROTATIONS} rotations and never present a spent token`, { timeout: 120_000 }, async (context) => {
   const server = await start();
   context.after(() => server.stop());
   const place = await folder(context);

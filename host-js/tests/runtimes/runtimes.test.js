@@ -23,14 +23,14 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       return JSON.parse(stdout);
     }
 
-    test("a login in memory is refreshed once for all who ask", async () => {
+    test("a login in memory is refreshed once for all who ask", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { tokens, adopted } = await scene("memory", { credentials: { ...(await server.login()), expiresAt: 1 } });
       assert.deepEqual([new Set(tokens).size, adopted], [1, tokens[0]]);
       assert.equal((await server.counters()).refresh_requests - before.refresh_requests, 1);
     });
 
-    test("a store of the program's own: two sources share it and its lock", async () => {
+    test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
       assert.deepEqual(failures, []);
@@ -40,14 +40,14 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.equal(after.replays, before.replays);
     });
 
-    test("a store that fails is reported, and spends nothing", async () => {
+    test("a store that fails is reported, and spends nothing", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { error, detail } = await scene("failing_store", { credentials: { ...(await server.login()), expiresAt: 1 } });
       assert.deepEqual({ error, detail }, { error: "store", detail: "Error: the database is away" });
       assert.equal((await server.counters()).token_requests, before.token_requests);
     });
 
-    test("new tokens that cannot be stored are served, said so, and stored as soon as that works", async () => {
+    test("new tokens that cannot be stored are served, said so, and stored as soon as that works", { timeout: 60_000 }, async () => {
       const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
       const { status, stdout, stderr } = await run(runtime, [program, "unsaved", JSON.stringify(options)]);
       assert.equal(status, 0, stderr);
@@ -56,7 +56,7 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.match(stderr, /cannot be stored/);
     });
 
-    test("the command gives the token, and takes the one that was rejected through standard input", async (context) => {
+    test("the command gives the token, and takes the one that was rejected through standard input", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
       const login = await server.login();
       await place.store({ ...login, obtainedAt: 1 });
@@ -69,7 +69,7 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.equal((await server.counters()).rotations - before.rotations, 1);
     });
 
-    test("what the command says is an error with a code and a hint", async (context) => {
+    test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
       const { error, hint } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
       assert.equal(error, "logged_out");
@@ -84,7 +84,7 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
     });
 
-    test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", async () => {
+    test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", { timeout: 60_000 }, async () => {
       const { headers, resource, retried, streamed, plain } = await scene("fetch", {
         credentials: await server.login(),
         resource: server.resource,

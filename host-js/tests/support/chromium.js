@@ -6,8 +6,8 @@ import { chromium as executablePath } from "./paths.js";
 export async function launch() {
   const browser = await chromium.launch({
     executablePath,
-    // Going back is a part of what is tested, and playwright forbids it.
-    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+    // What playwright turns off, and these tests are about: pages that are kept for going back, and blocked popups.
+    ignoreDefaultArgs: ["--disable-back-forward-cache", "--disable-popup-blocking"],
     args: [
       "--no-sandbox",
       "--disable-gpu",
