@@ -53,8 +53,11 @@ await attempt(async () => {
   if ((await finishLogin(source)) === "logged_in") say("login", "logged in, by redirect");
 });
 await look();
-setInterval(look, 1000);
 document.body.dataset.ready = "";
+for (;;) {
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await look();
+}
 
 /** What the token is now. A call like this is what any part of an application does before it uses the token. */
 async function look() {
@@ -77,7 +80,7 @@ async function look() {
   byId("token").textContent = `${token.expose().slice(0, 6)}…, until ${time(token.expiresAt)}`;
   byId("via").textContent = token.via === "exchange" ? "refreshed it" : "found it in the store";
   const counters = await (await fetch("/counters")).json();
-  byId("rotations").textContent = `${counters.rotations} rotations, ${counters.refresh_requests} requests, ${counters.replays} replays`;
+  byId("rotations").textContent = `rotations ${counters.rotations} · requests ${counters.refresh_requests} · replays ${counters.replays}`;
 }
 
 /** Does it, and says what went wrong: every error has a stable code and a hint. */

@@ -41,9 +41,11 @@ test("two tabs of the example share one rotation", { timeout: 60_000 }, async ()
   // Younger ones are not refreshed by force: see `rejectFloor` there.
   await one.waitForFunction(() => parseInt(document.getElementById("left").textContent) <= 58);
   await one.getByRole("button", { name: "Force a refresh" }).click();
-  await one.getByText("refreshed the token").waitFor();
+  const first = await one.locator("#name").textContent();
+  await two.locator("li", { hasText: first }).getByText("refreshed the token").waitFor();
   await two.getByRole("button", { name: "Force a refresh" }).click();
-  await one.getByText("adopted the new token").first().waitFor();
+  const second = await two.locator("#name").textContent();
+  await one.locator("li", { hasText: second }).getByText("adopted the new token").waitFor();
   const { replays, rotations, refresh_requests } = await server.counters();
   assert.deepEqual({ replays, requests: refresh_requests }, { replays: 0, requests: rotations });
   await one.screenshot({ path: `${pictures}/example.png` });
