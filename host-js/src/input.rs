@@ -77,6 +77,15 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Takes the last member, whose value must be a string.
+    pub(crate) fn next_text(&mut self) -> Read<Option<(String, String)>> {
+        let Some((name, _)) = self.members.last() else { return Ok(None) };
+        let name = name.clone().into_owned();
+        let text = self.text(&name)?;
+        let text = text.ok_or_else(|| self.wrong(&name, "a string"))?;
+        Ok(Some((name, text)))
+    }
+
     /// The value of a member that must be there.
     pub(crate) fn need<T>(&self, name: &str, value: Option<T>) -> Read<T> {
         value.ok_or_else(|| Wrong([&self.path_of(name), " is missing"].concat()))

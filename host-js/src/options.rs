@@ -7,10 +7,11 @@ use kraube_core::credential::{Baseline, NewLogin, Wanted};
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
 use kraube_core::machine::{Blob, Input, Locked, StoreError, StoreErrorKind, WriteError};
 use kraube_core::policy::Policy;
-use kraube_core::provider::Provider;
+use kraube_core::provider::{Provider, RedirectRules};
 use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Timestamp};
+use std::collections::BTreeMap;
 
 /// `input`, with the bytes that crossed beside it.
 pub(crate) fn input(json: &str, bytes: Option<Vec<u8>>) -> Read<Input> {
@@ -201,26 +202,57 @@ pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
 
 /// A description, or the name of one that the core has.
 pub(crate) fn provider(given: &mut Object<'_>) -> Read<Provider> {
-    let json = given.json("provider");
-    let json = given.need("provider", json)?;
-    let mut object = Object::parse(json, "provider")?;
-    let Some(name) = object.text("builtin")? else {
-        return serde_json::from_slice(json.as_bytes())
-            .map_err(|error| Wrong(["provider: ", &error.to_string()].concat()));
+    let provider = given.object("provider")?;
+    let mut provider = given.need("provider", provider)?;
+    match provider.text("builtin")? {
+        Some(name) => built_in(&name, provider),
+        None => described(provider),
+    }
+}
+
+fn built_in(name: &str, mut given: Object<'_>) -> Read<Provider> {
+    let (issuer, client_id) = (given.text("issuer")?, given.text("client_id")?);
+    let make = match name {
+        "claude" => |_: &str| Ok(Provider::claude()),
+        "demo" => Provider::demo,
+        "demo-claude" => Provider::demo_claude,
+        _ => return Err(given.wrong("builtin", "claude, demo or demo-claude")),
     };
-    let (issuer, client_id) = (object.text("issuer")?, object.text("client_id")?);
-    let demo = |make: fn(&str) -> Result<Provider, kraube_core::http::EndpointError>| {
-        let issuer = object.need("issuer", issuer.as_deref())?;
-        make(issuer).map_err(|error| Wrong(["provider.issuer: ", &error.to_string()].concat()))
-    };
-    let mut provider = match name.as_str() {
-        "claude" => Provider::claude(),
-        "demo" => demo(Provider::demo)?,
-        "demo-claude" => demo(Provider::demo_claude)?,
-        _ => return Err(object.wrong("builtin", "claude, demo or demo-claude")),
-    };
-    object.end()?;
+    let made = make(issuer.as_deref().unwrap_or_default());
+    let mut provider = made.map_err(|error| Wrong(["provider.issuer: ", &error.to_string()].concat()))?;
+    given.end()?;
     provider.client_id = client_id.or(provider.client_id);
+    Ok(provider)
+}
+
+/// The members of `providers.toml`.
+fn described(mut given: Object<'_>) -> Read<Provider> {
+    let (name, authorization) = (given.text("name")?, given.endpoint("authorization_endpoint")?);
+    let token = given.endpoint("token_endpoint")?;
+    let mut authorization_parameters = BTreeMap::new();
+    if let Some(mut parameters) = given.object("authorization_parameters")? {
+        while let Some((name, value)) = parameters.next_text()? {
+            authorization_parameters.insert(name, value);
+        }
+    }
+    // For listeners, which JavaScript has none of: the host says what its redirect URI is.
+    given.json("redirect");
+    let provider = Provider {
+        name: given.need("name", name)?,
+        issuer: given.text("issuer")?,
+        authorization_endpoint: given.need("authorization_endpoint", authorization)?,
+        token_endpoint: given.need("token_endpoint", token)?,
+        revocation_endpoint: given.endpoint("revocation_endpoint")?,
+        client_id: given.text("client_id")?,
+        scopes: given.document("scopes")?.unwrap_or_default(),
+        body: given.document("body")?.unwrap_or_default(),
+        authorization_parameters,
+        redirect: RedirectRules::default(),
+        manual_redirect: given.endpoint("manual_redirect")?,
+        refused_statuses: given.document("refused_statuses")?.unwrap_or_default(),
+        expects_iss: given.flag("expects_iss")?.unwrap_or_default(),
+    };
+    given.end()?;
     Ok(provider)
 }
 

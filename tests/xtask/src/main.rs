@@ -1,6 +1,7 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod js;
 mod picture;
 mod tools;
 mod wasm;
@@ -13,8 +14,9 @@ cargo xtask COMMAND
 
   test      every suite; installs what it needs through the package managers of the machine
   model     the exhaustive check of the machines, in full
-  bench     the measurements, as a table with ratios from the same run
+  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package
   wasm      the core, built for wasm, imports nothing
+  js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
   package   `cargo package` for every crate that is published
   picture   the picture of the demo in README, from a real terminal
 ";
@@ -28,8 +30,11 @@ fn main() -> ExitCode {
     let result = match command {
         "test" => test(rest),
         "model" => model(rest),
+        "bench" if rest == ["js"] => js::bench(),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "js" if rest == ["test"] => js::test(),
+        "js" => js::build(),
         "package" => package(&[]),
         "picture" => picture::take(),
         "help" | "--help" | "-h" => {
@@ -54,6 +59,7 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("the crates can be packaged", || package(&["--no-verify", "--allow-dirty"]))?;
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(rest.iter().map(String::as_str));
+    timed("the JavaScript package", js::test)?;
     timed("tests", || run("cargo", &arguments))
 }
 
