@@ -28,13 +28,17 @@ export async function send(request: Request): Promise<Input> {
     const response = { status: answer.status, contentType: header("content-type"), retryAfter: header("retry-after") };
     return { type: "replied", response: { ...response, body: await read(answer) } };
   } catch (error) {
-    const [code, detail] = timer.signal.aborted
-      ? (["timed_out", `no complete answer within ${TOTAL / 1000} s`] as const)
-      : (["maybe_sent", describe(error)] as const);
-    return { type: "replied", error: { code, detail } };
+    return { type: "replied", error: timer.signal.aborted ? LATE : { code: unsent(error), detail: describe(error) } };
   } finally {
     clearTimeout(timeout);
   }
+}
+
+const LATE = { code: "timed_out", detail: `no complete answer within ${TOTAL / 1000} s` } as const;
+
+/** Deno asks for its permission before anything is sent. */
+function unsent(error: unknown): "not_sent" | "maybe_sent" {
+  return error instanceof Error && error.name === "NotCapable" ? "not_sent" : "maybe_sent";
 }
 
 async function read(answer: Response): Promise<Uint8Array> {

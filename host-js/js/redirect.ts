@@ -17,7 +17,15 @@ const PENDING = "kraube:pending";
  */
 export async function loginWithRedirect(options: LoginOptions): Promise<void> {
   const attempt = await begin(options);
-  sessionStorage.setItem(PENDING, JSON.stringify(attempt));
+  try {
+    sessionStorage.setItem(PENDING, JSON.stringify(attempt));
+  } catch {
+    throw new KraubeError({
+      code: "no_session_storage",
+      message: "this browser lets this page store nothing for the way to the server and back",
+      hint: "allow storage for this page, or log in in a popup",
+    });
+  }
   location.assign(attempt.url);
 }
 
@@ -65,10 +73,8 @@ export async function finishLogin(source: TokenSource): Promise<Finished> {
 }
 
 function saved(): Attempt | null {
-  const text = sessionStorage.getItem(PENDING);
-  if (text === null) return null;
   try {
-    return JSON.parse(text) as Attempt;
+    return JSON.parse(sessionStorage.getItem(PENDING) ?? "null") as Attempt | null;
   } catch {
     return null;
   }

@@ -18,9 +18,10 @@ before(async () => (server = await start()));
 after(() => server?.stop());
 
 /** Runs `program.ts` with these steps: what each came to. */
-async function steps(place, steps, { allow = permissions(place, server), file = place.file } = {}) {
+async function steps(place, steps, { allow = permissions(place, server), file = place.file, shown = [] } = {}) {
   const { status, stdout, stderr } = await run(deno, ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)]);
   assert.equal(status, 0, stderr);
+  shown.push(stderr);
   return stdout.trim().split("\n").map((line) => JSON.parse(line));
 }
 
@@ -145,7 +146,28 @@ test("a permission that is missing is named", { timeout: 120_000 }, async (conte
     const [{ message }] = await steps(place, ["token"], { allow: without(name) });
     assert.match(message ?? "", /--allow-read and --allow-write .*--allow-sys=uid/, name);
   }
+  const [{ error, message }] = await steps(place, ["token"], { allow: without("net") });
+  assert.equal(error, "unreachable", "nothing was sent, and that is known");
+  assert.match(message, /--allow-net/);
   assert.equal((await server.counters()).token_requests, before.token_requests);
+  assert.equal((await status(place)).state, "needs_refresh");
+});
+
+test("no secret is in what a program shows of a token, a source or an error", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  const shown = [];
+  await steps(place, ["show", "token", "reject", "show"], { shown });
+  const { accessToken, refreshToken } = await place.read();
+  // Nobody listens there: what the runtime says of that is in the error.
+  const nowhere = { ...login, refreshToken, accessToken, expiresAt: 1, client: { ...login.client, tokenEndpoint: "http://127.0.0.1:9/token" } };
+  await place.store(nowhere);
+  await steps(place, ["show"], { shown, allow: [...permissions(place, server), "--allow-net=127.0.0.1:9"] });
+  assert.match(shown.join(), /Token.*KraubeError/s, "both were shown");
+  for (const secret of [login.accessToken, login.refreshToken, accessToken, refreshToken]) {
+    assert.ok(secret.length > 20 && !shown.join().includes(secret));
+  }
 });
 
 test("a file in another directory's care: made with its directories, for nobody else", { timeout: 120_000 }, async (context) => {

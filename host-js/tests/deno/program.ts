@@ -11,7 +11,8 @@ for (const step of steps) {
   console.log(JSON.stringify(await told(() => perform(name, argument))));
 }
 
-async function perform(name: string, argument: never): Promise<unknown> {
+// deno-lint-ignore no-explicit-any
+async function perform(name: string, argument: any): Promise<unknown> {
   switch (name) {
     case "use":
       source = new TokenSource(store, { policy: argument });
@@ -22,6 +23,14 @@ async function perform(name: string, argument: never): Promise<unknown> {
     case "reject":
       source.reject(last);
       return null;
+    case "show": {
+      // All that a program may do with a token, a source and an error without meaning to show them.
+      const token = await source.token().catch((error: Error) => error);
+      console.error(token, String(token), `${token}`, JSON.stringify({ token }), Deno.inspect(token, { depth: 9, showHidden: true }));
+      console.error(source, store, JSON.stringify([source, store]));
+      if (token instanceof Error) console.error(token.stack, token.message, token.cause);
+      return null;
+    }
     case "install":
       return source.install({ type: "credentials", credentials: argument });
     case "logout":

@@ -50,6 +50,37 @@ const scenes = {
     return { served, stored: await read() };
   },
 
+  /** A token endpoint that answers nothing of use. */
+  async hostile({ credentials, answer }) {
+    const counts = { asked: 0, elsewhere: 0 };
+    const answers = {
+      redirect: (response) => response.writeHead(307, { location: "/elsewhere" }).end(),
+      page: (response) => response.writeHead(200, { "content-type": "text/html" }).end("<p>Welcome to this network"),
+      endless(response) {
+        response.writeHead(200, { "content-type": "application/json" });
+        const more = () => {
+          while (response.write(" ".repeat(65536)));
+        };
+        response.on("drain", more).on("close", () => response.off("drain", more));
+        more();
+      },
+    };
+    const server = createServer((request, response) => {
+      request.resume();
+      counts[request.url === "/token" ? "asked" : "elsewhere"] += 1;
+      answers[request.url === "/token" ? answer : "page"](response);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const client = { ...credentials.client, tokenEndpoint: `http://127.0.0.1:${server.address().port}/token` };
+    const store = new MemoryStore({ ...credentials, expiresAt: 1, client });
+    const { error } = await told(new TokenSource(store, { policy: { resendPause: 10 } }).token());
+    const { refreshToken, accessToken } = JSON.parse(await store.read());
+    const kept = refreshToken === credentials.refreshToken && accessToken === credentials.accessToken;
+    server.closeAllConnections();
+    server.close();
+    return { error, ...counts, tokens: kept ? "kept" : "changed" };
+  },
+
   async command(options) {
     const source = new CommandSource(options);
     const first = await source.token();

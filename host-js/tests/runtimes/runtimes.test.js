@@ -84,6 +84,14 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
     });
 
+    test("a redirect is not followed, an endless body is cut, and both are unknown outcomes that change nothing", { timeout: 60_000 }, async () => {
+      for (const answer of ["redirect", "endless", "page"]) {
+        const { error, asked, elsewhere, tokens } = await scene("hostile", { credentials: await server.login(), answer });
+        assert.deepEqual({ error, elsewhere, tokens }, { error: "in_doubt", elsewhere: 0, tokens: "kept" }, answer);
+        assert.ok(asked >= 1 && asked <= 3, `${answer}: the same token, at most twice more`);
+      }
+    });
+
     test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", { timeout: 60_000 }, async () => {
       const { headers, resource, retried, streamed, plain } = await scene("fetch", {
         credentials: await server.login(),
