@@ -200,6 +200,30 @@ scene("an answer that the browser keeps back (CORS) is an unknown outcome, and c
   assert.equal((await status(page)).state, "in_doubt");
 });
 
+scene("fetch with the token: for allowed origins alone, and a 401 is answered with another token, once", async (context) => {
+  const page = await open(context, own);
+  await redirectLogin(page, own);
+  const sent = [];
+  context.on("request", async (request) => {
+    const { authorization } = await request.allHeaders();
+    sent.push({ path: new URL(request.url()).pathname, method: request.method(), token: authorization !== undefined });
+  });
+  await page.evaluate(() => harness.use({ rejectFloor: 0 }));
+  const before = await own.pages.counters();
+  await own.pages.set({ expireAccessTokens: true });
+  const answers = await page.evaluate(async ({ issuer, resource }) => {
+    const fetch = harness.kraube.fetchWithToken(harness.source, { allowedOrigins: [issuer] });
+    const statuses = [];
+    for (const url of [resource, "/pages/harness.html", resource]) statuses.push((await fetch(url)).status);
+    return statuses;
+  }, { issuer: own.pages.issuer, resource: own.resource });
+  assert.deepEqual(answers, [200, 200, 200]);
+  const after = await own.pages.counters();
+  assert.deepEqual([after.rotations - before.rotations, after.resource_401 - before.resource_401], [1, 1]);
+  const calls = sent.filter(({ method }) => method === "GET").map(({ path, token }) => [path, token]);
+  assert.deepEqual(calls, [["/resource", true], ["/resource", true], ["/pages/harness.html", false], ["/resource", true]]);
+});
+
 scene("a caller that gives up stops nobody's refresh", async (context) => {
   const page = await open(context, own);
   await redirectLogin(page, own);

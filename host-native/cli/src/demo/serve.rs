@@ -28,6 +28,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode, String> {
     on_interrupt(move || {
         let _ = stop.send(());
     })?;
+    // By the other name of this machine they are pages of another origin than the server, as in earnest.
+    let own = server.issuer().replace("127.0.0.1", "localhost");
+    let pages: String = args.files.iter().map(|Files { path, .. }| format!("pages       {own}{path}/\n")).collect();
     let text = format!(
         "issuer      {issuer}
 authorize   {}
@@ -36,7 +39,7 @@ revoke      {}
 resource    {}
 client id   any; the provider `demo` uses kraube-demo
 tokens      live for {} s; a refresh token works once{}
-
+{pages}
 Log in against it, from another terminal:
   KRAUBE_DEMO_ISSUER={issuer} kraube login --provider demo --out demo-credentials.json
   kraube token --credentials demo-credentials.json
