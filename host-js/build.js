@@ -5,7 +5,7 @@
  * in js/ import) and FOLDER/kraube (the package).
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deflateRawSync } from "node:zlib";
@@ -44,6 +44,16 @@ for (const name of ["kraube.js", "kraube.d.ts"]) cpSync(join(bound, name), join(
 
 cpSync(wasm, join(out, "dist/wasm"), { recursive: true });
 execFileSync(bin("tsc"), ["--project", here], { stdio: "inherit" });
+
+// Deno takes the types of a module that is imported by its path from the module itself, unless that says where they are.
+for (const folder of ["dist", "dist/wasm"]) {
+  const files = readdirSync(join(out, folder));
+  for (const file of files.filter((file) => file.endsWith(".js") && files.includes(file.replace(/js$/, "d.ts")))) {
+    const path = join(out, folder, file);
+    const text = readFileSync(path, "utf8");
+    if (!text.startsWith("/* @ts-self-types")) writeFileSync(path, `/* @ts-self-types="./${file.replace(/js$/, "d.ts")}" */\n${text}`);
+  }
+}
 
 const { devDependencies, scripts, private: _, ...manifest } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
 writeFileSync(join(out, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
