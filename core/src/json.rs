@@ -1,5 +1,5 @@
-//! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation.
-//! (`serde_json` would grow its buffer and leave copies of the secrets behind.)
+//! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation of the
+//! right size. (`serde_json` would grow its buffer and leave copies of the secrets behind.)
 
 use crate::secret::Secret;
 use alloc::borrow::Cow;
@@ -22,26 +22,47 @@ pub(crate) enum Value<'a> {
 
 /// An object with these members.
 pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, Value<'a>)> + Clone) -> String {
-    // No character becomes longer than the six of `\u001b`; four quotes, a colon and a comma.
-    let room = |(name, value): (&str, Value<'_>)| {
-        let (Value::Text(value) | Value::Json(value)) = value;
-        6 * (name.len() + value.len()) + 6
-    };
-    let mut json = String::with_capacity(members.clone().map(room).sum::<usize>() + 2);
-    json.push('{');
-    for (index, (name, value)) in members.enumerate() {
-        if index > 0 {
-            json.push(',');
+    exactly(|json| {
+        json.push("{");
+        for (index, (name, value)) in members.clone().enumerate() {
+            if index > 0 {
+                json.push(",");
+            }
+            push_string(json, name);
+            json.push(":");
+            match value {
+                Value::Text(text) => push_string(json, text),
+                Value::Json(value) => json.push(value),
+            }
         }
-        push_string(&mut json, name);
-        json.push(':');
-        match value {
-            Value::Text(text) => push_string(&mut json, text),
-            Value::Json(value) => json.push_str(value),
-        }
+        json.push("}");
+    })
+}
+
+/// What is written, in one allocation of just its size.
+pub(crate) fn exactly(write: impl Fn(&mut dyn Sink)) -> String {
+    let mut size = 0_usize;
+    write(&mut size);
+    let mut text = String::with_capacity(size);
+    write(&mut text);
+    text
+}
+
+/// Where text is written to, or counted.
+pub(crate) trait Sink {
+    fn push(&mut self, text: &str);
+}
+
+impl Sink for String {
+    fn push(&mut self, text: &str) {
+        self.push_str(text);
     }
-    json.push('}');
-    json
+}
+
+impl Sink for usize {
+    fn push(&mut self, text: &str) {
+        *self += text.len();
+    }
 }
 
 /// Why bytes are no JSON object that can be relied on.
@@ -106,28 +127,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// Writes one JSON object with a member a line.
 pub(crate) struct Writer<'t> {
-    pub(crate) text: &'t mut String,
+    pub(crate) sink: &'t mut dyn Sink,
     indent: &'static str,
     empty: bool,
 }
 
 impl<'t> Writer<'t> {
-    pub(crate) fn open(text: &'t mut String, indent: &'static str) -> Self {
-        text.push('{');
-        Self { text, indent, empty: true }
+    pub(crate) fn open(sink: &'t mut dyn Sink, indent: &'static str) -> Self {
+        sink.push("{");
+        Self { sink, indent, empty: true }
     }
 
     pub(crate) fn name(&mut self, name: &str) {
-        self.text.push_str(if self.empty { "\n" } else { ",\n" });
+        self.sink.push(if self.empty { "\n" } else { ",\n" });
         self.empty = false;
-        self.text.push_str(self.indent);
-        push_string(self.text, name);
-        self.text.push_str(": ");
+        self.sink.push(self.indent);
+        push_string(self.sink, name);
+        self.sink.push(": ");
     }
 
     pub(crate) fn string(&mut self, name: &str, value: &str) {
         self.name(name);
-        push_string(self.text, value);
+        push_string(self.sink, value);
     }
 
     pub(crate) fn number(&mut self, name: &str, value: u64) {
@@ -136,11 +157,11 @@ impl<'t> Writer<'t> {
 
     pub(crate) fn raw(&mut self, name: &str, value: &str) {
         self.name(name);
-        self.text.push_str(value);
+        self.sink.push(value);
     }
 
     pub(crate) fn close(self, end: &str) {
-        self.text.push_str(end);
+        self.sink.push(end);
     }
 }
 
@@ -150,19 +171,17 @@ pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 }
 
 /// A string as RFC 8259 section 7 writes it.
-fn push_string(json: &mut String, text: &str) {
-    json.push('"');
+fn push_string(json: &mut dyn Sink, text: &str) {
+    json.push("\"");
     for c in text.chars() {
         match c {
-            '"' | '\\' => {
-                json.push('\\');
-                json.push(c);
-            }
-            '\0'..='\x1f' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
-            _ => json.push(c),
+            '"' => json.push("\\\""),
+            '\\' => json.push("\\\\"),
+            '\0'..='\x1f' => json.push(&format!("\\u{:04x}", u32::from(c))),
+            _ => json.push(c.encode_utf8(&mut [0; 4])),
         }
     }
-    json.push('"');
+    json.push("\"");
 }
 
 #[cfg(test)]
@@ -170,11 +189,10 @@ mod tests {
     use super::{Value, object};
 
     #[test]
-    fn an_object_never_outgrows_its_first_allocation() {
+    fn an_object_has_just_the_room_that_it_needs() {
         for text in ["\u{1}\u{2}\0", "\"\\\"", "plain", "\u{1f511}é", ""] {
             let json = object([("\u{1}", Value::Text(text)), (text, Value::Json("null"))].into_iter());
-            let room = 2 + 6 * (1 + text.len()) + 6 + 6 * (text.len() + 4) + 6;
-            assert_eq!(json.capacity(), room, "{json}");
+            assert_eq!(json.capacity(), json.len(), "a buffer that grows leaves copies of secrets behind: {json}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Three members are shared with other programs (`refreshToken`, `accessToken`, `expiresAt` in Unix milliseconds); one,
 //! `kraube`, is ours. Members that are not known, at the top or in `kraube`, are kept to the letter.
 
-use crate::json::{Malformed, Members, Writer};
+use crate::json::{self, Malformed, Members, Sink, Writer};
 use crate::machine::Blob;
 use crate::number::decimal;
 use crate::provider::Client;
@@ -62,6 +62,18 @@ impl Credentials {
             expires_at: Timestamp(0),
             obtained_at: None,
             scope: None,
+            client: Some(client),
+        }
+    }
+
+    /// What a server issued in answer to a request that was sent at this moment.
+    pub(crate) fn issued(issued: crate::token::Issued, client: Client, sent_at: Timestamp) -> Self {
+        Self {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_at: sent_at.plus(issued.life),
+            obtained_at: Some(sent_at),
+            scope: issued.scope,
             client: Some(client),
         }
     }
@@ -274,26 +286,30 @@ impl Record {
         self.retry_at.filter(|&until| until > now && until.since(now) <= crate::policy::Policy::RETRY_MAX)
     }
 
-    /// The bytes to store: pretty enough to be read by a person, one buffer of the final size.
+    /// The bytes to store: pretty enough to be read by a person.
     pub(crate) fn to_blob(&self) -> Blob {
-        let mut text = String::with_capacity(self.size());
-        let mut top = Writer::open(&mut text, "  ");
-        if let Some(token) = &self.refresh_token {
-            top.string("refreshToken", token.expose());
-        }
-        if let Some(token) = &self.access_token {
-            top.string("accessToken", token.expose());
-        }
-        if let Some(at) = self.expires_at {
-            top.number("expiresAt", at.0);
-        }
-        top.name("kraube");
-        self.write_ours(top.text);
-        for (name, value) in &self.unknown {
-            top.raw(name, value.expose());
-        }
-        top.close("\n}\n");
-        Blob::new(text.into_bytes())
+        Blob::new(self.to_text().into_bytes())
+    }
+
+    fn to_text(&self) -> String {
+        json::exactly(|sink| {
+            let mut top = Writer::open(sink, "  ");
+            if let Some(token) = &self.refresh_token {
+                top.string("refreshToken", token.expose());
+            }
+            if let Some(token) = &self.access_token {
+                top.string("accessToken", token.expose());
+            }
+            if let Some(at) = self.expires_at {
+                top.number("expiresAt", at.0);
+            }
+            top.name("kraube");
+            self.write_ours(top.sink);
+            for (name, value) in &self.unknown {
+                top.raw(name, value.expose());
+            }
+            top.close("\n}\n");
+        })
     }
 
     fn blank() -> Self {
@@ -347,8 +363,8 @@ impl Record {
         }
     }
 
-    fn write_ours(&self, text: &mut String) {
-        let mut ours = Writer::open(text, "    ");
+    fn write_ours(&self, sink: &mut dyn Sink) {
+        let mut ours = Writer::open(sink, "    ");
         ours.string("for", &self.pair().to_string());
         if let Some(login) = &self.login {
             ours.string("login", &login.0);
@@ -364,7 +380,7 @@ impl Record {
         }
         if let Some(mark) = &self.redeeming {
             ours.name("redeeming");
-            let mut inner = Writer::open(ours.text, "      ");
+            let mut inner = Writer::open(ours.sink, "      ");
             inner.string("run", &mark.run);
             inner.number("at", mark.at.0);
             inner.close("\n    }");
@@ -380,7 +396,7 @@ impl Record {
         }
         if let Some(refusal) = self.refused {
             ours.name("refused");
-            let mut inner = Writer::open(ours.text, "      ");
+            let mut inner = Writer::open(ours.sink, "      ");
             inner.string("reason", refusal.code());
             inner.close("\n    }");
         }
@@ -388,32 +404,6 @@ impl Record {
             ours.raw(name, value.expose());
         }
         ours.close("\n  }");
-    }
-
-    /// An upper bound, so that the buffer does not grow and leave copies of secrets behind.
-    fn size(&self) -> usize {
-        let secret = |token: &Option<Secret>| token.as_ref().map_or(0, |token| 2 * token.expose().len());
-        let kept = |members: &[(String, Secret)]| {
-            members.iter().map(|(name, value)| 2 * name.len() + value.expose().len() + 16).sum::<usize>()
-        };
-        let client = self.client.as_ref().map_or(0, |client| {
-            2 * (client.name.len() + client.client_id.len() + client.issuer.as_ref().map_or(0, String::len))
-                + 4096
-                + 512
-        });
-        let rest = self.scope.as_ref().map_or(0, |scope| 2 * scope.len())
-            + self.login.as_ref().map_or(0, |login| 2 * login.0.len());
-        2048 + secret(&self.refresh_token)
-            + secret(&self.access_token)
-            + client
-            + rest
-            + kept(&self.unknown)
-            + kept(&self.unknown_inside)
-    }
-
-    /// How many bytes to set aside for the record that follows this one: its tokens may be larger.
-    pub(crate) fn reserve(&self) -> usize {
-        (4 * self.size()).clamp(32 * 1024, Blob::MAX)
     }
 }
 
@@ -466,3 +456,17 @@ fn refusal(raw: &str) -> Refusal {
 /// How long an access token without a stated life is taken to live (RFC 6749 section 5.1 leaves it open): stored as
 /// expired, every call would refresh; longer, and the answer 401 would be the rule.
 pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    #[test]
+    fn a_record_has_just_the_room_that_it_needs() {
+        let marked = include_bytes!("../tests/golden/record_marked.json");
+        for bytes in [&marked[..], br#"{"refreshToken":"\u0001\"\\"}"#, br#"{"accessToken":"","theirs":[]}"#] {
+            let text = Record::parse(bytes).expect("a record").to_text();
+            assert_eq!(text.capacity(), text.len(), "a buffer that grows leaves copies of tokens behind");
+        }
+    }
+}

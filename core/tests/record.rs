@@ -4,7 +4,8 @@ use kraube_core::credential::{Failure, LoginReason, Obtain, Outcome, Wanted};
 use kraube_core::http::Response;
 use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
-use kraube_core::record::{Record, RecordError, Refusal, RunId};
+use kraube_core::record::{Credentials, Record, RecordError, Refusal, RunId};
+use kraube_core::secret::Secret;
 use kraube_core::status::{State, Status, status};
 use kraube_core::time::{Millis, Now, Timestamp};
 
@@ -100,6 +101,7 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         (r#"{"refreshToken":"a","refreshToken":"b"}"#, RecordError::Repeated),
         (r#"{"other":1,"other":2}"#, RecordError::Repeated),
         (r#"{"refreshToken": 5}"#, RecordError::Mistyped),
+        (r#"{"accessToken": 5}"#, RecordError::Mistyped),
     ];
     for (text, error) in cases {
         assert_eq!(Record::parse(text.as_bytes()).err(), Some(error), "{text}");
@@ -136,6 +138,9 @@ fn fault_37_expiry_forms_of_other_programs() {
         ((hour / 1000).to_string(), Some(hour)),
         ("1e30".into(), Some(u64::MAX)),
         ("-5".into(), None),
+        ("1e999".into(), None),
+        ("99999999999".into(), Some(99_999_999_999_000)),
+        ("100000000000".into(), Some(100_000_000_000)),
         ("null".into(), None),
         ("true".into(), None),
         ("0".into(), None),
@@ -171,4 +176,42 @@ fn nothing_that_is_debugged_shows_a_token() {
     let (outcome, _) = refresh(&text);
     let shown = format!("{record:?} {status:?} {outcome:?} {:?}", Blob::new(text.into_bytes()));
     assert!(!shown.contains("CANARY"), "{shown}");
+}
+
+#[test]
+fn what_is_no_record_is_told_without_a_part_of_it() {
+    for (text, why) in [
+        ("", "are empty"),
+        ("CANARY", "not a JSON object, or are cut off"),
+        (r#"{"CANARY":1,"CANARY":2}"#, "a member twice"),
+        (r#"{"refreshToken":["CANARY"]}"#, "not a string"),
+    ] {
+        let error = Record::parse(text.as_bytes()).expect_err("it is none").to_string();
+        assert!(error.contains(why) && !error.contains("CANARY"), "{error}");
+    }
+}
+
+#[test]
+fn a_login_id_has_a_length_that_an_id_may_have() {
+    for (length, read) in [(0, false), (1, true), (256, true), (257, false)] {
+        let text = format!(r#"{{"refreshToken":"r","kraube":{{"login":"{}"}}}}"#, "x".repeat(length));
+        assert_eq!(told(&text).login.is_some(), read, "{length}");
+    }
+}
+
+#[test]
+fn a_login_is_saved_with_all_that_it_is_known_by() {
+    let credentials = Credentials {
+        access_token: Secret::new("a"),
+        refresh_token: Some(Secret::new("r")),
+        expires_at: Timestamp(NOW + 3_600_000),
+        obtained_at: Some(Timestamp(NOW)),
+        scope: Some("s".into()),
+        client: None,
+    };
+    let blob = credentials.to_blob();
+    let status = told(std::str::from_utf8(blob.bytes()).expect("a record is text"));
+    assert_eq!((status.expires_at, status.obtained_at), (Some(Timestamp(NOW + 3_600_000)), Some(Timestamp(NOW))));
+    assert_eq!((status.scope.as_deref(), status.refreshable), (Some("s"), true));
+    assert_eq!(status.login, None, "another program may store it; the id is given where it is installed");
 }

@@ -354,6 +354,8 @@ export interface Client {
   body?: "form" | "json";
   /** Statuses, beside the error `invalid_grant`, by which this server says that a refresh token is refused. */
   refusedStatuses?: number[];
+  /** The resource that the tokens are for (RFC 8707), where one was named at login. */
+  resource?: string | null;
 }
 
 /** What a login needs to know about an authorization server: the same document as in `providers.toml`. */
@@ -382,6 +384,10 @@ export interface Provider {
   refused_statuses?: number[];
   /** Whether every authorization response has an `iss` (RFC 9207 section 3). */
   expects_iss?: boolean;
+  /** The device authorization endpoint (RFC 8628 section 3.1). */
+  device_authorization_endpoint?: string | null;
+  /** The resource that the tokens are for (RFC 8707): an absolute URI without a fragment. */
+  resource?: string | null;
 }
 
 /** A provider that the core knows: `demo` and `demo-claude` are the embedded server at `issuer`. */

@@ -243,6 +243,7 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
         authorization_endpoint: given.need("authorization_endpoint", authorization)?,
         token_endpoint: given.need("token_endpoint", token)?,
         revocation_endpoint: given.endpoint("revocation_endpoint")?,
+        device_authorization_endpoint: given.endpoint("device_authorization_endpoint")?,
         client_id: given.text("client_id")?,
         scopes: given.document("scopes")?.unwrap_or_default(),
         body: given.document("body")?.unwrap_or_default(),
@@ -251,6 +252,7 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
         manual_redirect: given.endpoint("manual_redirect")?,
         refused_statuses: given.document("refused_statuses")?.unwrap_or_default(),
         expects_iss: given.flag("expects_iss")?.unwrap_or_default(),
+        resource: given.text("resource")?,
     };
     given.end()?;
     Ok(provider)

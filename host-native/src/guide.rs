@@ -1,5 +1,8 @@
 //! The guide: pages that are longer than a comment.
 
+#[doc = include_str!("../docs/login.md")]
+pub mod login {}
+
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 

@@ -10,7 +10,7 @@ mod saved;
 
 use common::{CANARY, ISSUER, parameters};
 use kraube_core::login::{
-    AuthorizationUrl, BeginError, Callback, Exchange, Ignored, Login, Pending, Redirect, Verdict,
+    AuthorizationUrl, BeginError, Callback, Exchange, Ignored, Login, Pending, Redirect, RestoreError, Verdict,
 };
 use kraube_core::pkce::Entropy;
 use kraube_core::provider::{Provider, TokenBody};
@@ -193,6 +193,22 @@ fn claude_asks_with_its_scopes_and_its_extra_parameter() {
     assert_eq!(sent["client_id"], "mine");
     assert_eq!(sent["redirect_uri"], "https://platform.claude.com/oauth/code/callback");
     assert_eq!(pending.redirect_uri(), "https://platform.claude.com/oauth/code/callback");
+}
+
+#[test]
+fn f6_the_resource_is_named_in_the_authorization_and_in_the_token_request() {
+    let resource = "https://mcp.example/v1?a=b";
+    let (mut pending, url) = begin(&Provider { resource: Some(resource.into()), ..demo() });
+    assert_eq!(sent(&url)["resource"], resource);
+    let query = format!("code=c&state={}&iss={ISS}", state(&url));
+    let (client, request) = exchange(&mut pending, Callback::Query(&query)).request();
+    assert_eq!(parameters(request.body.expose())["resource"], resource);
+    assert_eq!(client.resource.as_deref(), Some(resource), "it is kept for refreshes");
+    for bad in ["mcp.example", "https://mcp.example/#part"] {
+        let provider = Provider { resource: Some(bad.into()), ..demo() };
+        let redirect = Redirect::Loopback { uri: LOOPBACK.into() };
+        assert_eq!(refused(&provider, redirect), BeginError::InvalidResource, "{bad}");
+    }
 }
 
 #[test]
@@ -396,4 +412,36 @@ fn reasons_have_distinct_codes_and_texts() {
     let codes: std::collections::BTreeSet<_> = all.iter().map(|reason| reason.code()).collect();
     let texts: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!((codes.len(), texts.len()), (all.len(), all.len()));
+}
+
+#[test]
+fn every_error_of_a_login_that_cannot_begin_or_go_on_has_a_name_and_says_what_to_do() {
+    let repeated = BeginError::RepeatedParameter { name: "state".into() };
+    for (error, code, advice) in [
+        (BeginError::NoManualRedirect, "no_manual_redirect", "with the browser"),
+        (BeginError::InvalidRedirect, "invalid_redirect", "redirect rules"),
+        (BeginError::IssuerUnknown, "issuer_unknown", "add its issuer"),
+        (repeated, "repeated_parameter", "the parameter state would be sent twice; remove it"),
+    ] {
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+    for (error, code, advice) in [
+        (RestoreError::Unreadable, "pending_unreadable", "begin a new one"),
+        (RestoreError::Version, "pending_version", "another version"),
+        (RestoreError::Expired, "pending_expired", "ten minutes"),
+    ] {
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+}
+
+#[test]
+fn an_error_that_no_terminal_may_show_is_an_error_all_the_same() {
+    let (mut pending, url) = begin(&demo());
+    let query = format!("error=%1B%C3%A9&error_description=%22&state={}&iss={ISS}", state(&url));
+    let Verdict::Denied { code, description } = pending.receive(Callback::Query(&query)) else {
+        panic!("the server said no")
+    };
+    assert_eq!((code.as_str(), description), ("unreadable_error", None));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use support::World;
 
-const COMMANDS: [&str; 8] = ["login", "token", "exec", "status", "logout", "demo", "completions", "man"];
+const COMMANDS: [&str; 9] = ["login", "token", "exec", "helper", "status", "logout", "demo", "completions", "man"];
 
 #[test]
 fn help_is_as_committed() {

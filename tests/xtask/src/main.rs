@@ -1,7 +1,9 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod coverage;
 mod js;
+mod mutants;
 mod picture;
 mod tools;
 mod wasm;
@@ -18,6 +20,8 @@ cargo xtask COMMAND
   wasm      the core, built for wasm, imports nothing
   js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
   package   `cargo package` for every crate that is published
+  mutants   changes the core in one place after the other, and sees that a test fails (an hour or more)
+  coverage  how much of the core its own tests run, branches too
   picture   the picture of the demo in README, from a real terminal
 ";
 
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         "js" if rest == ["test"] => js::test(),
         "js" => js::build(),
         "package" => package(&[]),
+        "mutants" => mutants::check(rest),
+        "coverage" => coverage::report(rest),
         "picture" => picture::take(),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

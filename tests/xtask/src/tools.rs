@@ -15,6 +15,8 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "flock", package: "util-linux", needed_by: "the lock shared with other programs" },
     Tool { program: "setpriv", package: "util-linux", needed_by: "the files of other users" },
     Tool { program: "strace", package: "strace", needed_by: "the interrupted system calls" },
+    Tool { program: "git", package: "git", needed_by: "the credential helpers" },
+    Tool { program: "curl", package: "curl", needed_by: "the credential helpers" },
     Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
 ];
 
@@ -79,6 +81,18 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("run this as root, then try again: {line}"))
+}
+
+/// Sees to a program that cargo itself installs.
+pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
+    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(name));
+    if on_path(name).is_some() || bin.is_some_and(|file| file.is_file()) {
+        return Ok(());
+    }
+    println!("   installing {name}");
+    let line = ["install", "--debug", name];
+    let status = Command::new("cargo").args(line).status().map_err(|error| format!("cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("run this, then try again: cargo {}", line.join(" "))) }
 }
 
 /// Where a program is.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod exec;
+mod helper;
 mod login;
 mod logout;
 mod man;
@@ -35,6 +36,7 @@ enum Command {
     Login(login::Args),
     Token(token::Args),
     Exec(exec::Args),
+    Helper(helper::Args),
     Status(status::Args),
     Logout(logout::Args),
     Demo(demo::DemoArgs),
@@ -48,6 +50,7 @@ pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
         Command::Login(args) => login::run(args, credentials),
         Command::Token(args) => token::run(args, credentials),
         Command::Exec(args) => exec::run(args, credentials),
+        Command::Helper(args) => helper::run(args, credentials),
         Command::Status(args) => status::run(args, credentials),
         Command::Logout(args) => logout::run(args, credentials),
         Command::Demo(args) => return demo::run(args),

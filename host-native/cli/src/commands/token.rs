@@ -55,7 +55,7 @@ enum Format {
 pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
     let rejected = args.rejected.then(read_rejected).transpose()?;
     let source = Source::open(credentials)?;
-    rejected.iter().for_each(|token| source.tokens.reject_secret(token));
+    rejected.iter().for_each(|token| source.reject(token));
     let token = args.life.obtain(&source)?;
     ui::print(|out| args.format.write(&token, out))?;
     Ok(Code::Ok)
@@ -75,6 +75,11 @@ impl Source {
         Ok(Self { path, tokens })
     }
 
+    /// This token was not accepted: another one is wanted.
+    pub(crate) fn reject(&self, token: &Secret) {
+        self.tokens.reject_secret(token);
+    }
+
     /// Most calls find a token that is stored, and are to cost no more than that.
     fn token(&self, min_valid: Duration) -> Result<Token, Failed> {
         let tokens = self.tokens.min_valid(min_valid);
@@ -91,6 +96,11 @@ impl Source {
 }
 
 impl Life {
+    /// However long it lives.
+    pub(crate) fn any() -> Self {
+        Self { min_valid: None }
+    }
+
     /// A token of the source. Where it is not all that was asked for, that is told.
     pub(crate) fn obtain(&self, source: &Source) -> Result<Token, Failed> {
         let min_valid = self.min_valid.unwrap_or_default();

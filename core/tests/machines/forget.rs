@@ -1,0 +1,175 @@
+//! Logout: the server is told what it can be told, and what is stored is deleted whatever it says.
+
+use super::*;
+use kraube_core::credential::{Forget, Forgotten, Revoked, Settle, Unsaved};
+
+fn forget(revoke: bool, unsaved: Option<Unsaved>) -> Play<Forget> {
+    Play::new(|_| Forget::start(revoke, Policy::default(), unsaved))
+}
+
+fn locked(revoke: bool, unsaved: Option<Unsaved>) -> Play<Forget> {
+    let mut run = forget(revoke, unsaved);
+    assert_eq!(run.locked(Locked::Held), Policy::default().deadline);
+    run
+}
+
+fn revoked() -> Result<Response, SendErrorKind> {
+    Ok(common::json(200, ""))
+}
+
+impl Play<Forget> {
+    fn deleted(&mut self, deleted: Result<(), WriteError>) {
+        let Action::Delete { replaces } = self.action() else { panic!("{:?}", self.action()) };
+        assert_eq!(Some(*replaces), self.known, "what was read is deleted, and nothing else");
+        self.answer(Input::Deleted(deleted));
+    }
+
+    /// What became of the login at the server, where the credentials are deleted.
+    fn revocation(&mut self) -> Revoked {
+        match self.outcome() {
+            Forgotten::Deleted { revoked } => revoked,
+            other => panic!("it is not deleted: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_login_is_revoked_and_deleted() {
+    let mut run = locked(true, None);
+    run.read(&expired());
+    assert!(run.replied(revoked()).contains("token=r0&token_type_hint=refresh_token"));
+    run.deleted(Ok(()));
+    assert_eq!(run.revocation(), Revoked::Yes);
+}
+
+#[test]
+fn the_server_is_not_told_where_it_cannot_be_or_shall_not_be() {
+    let no_endpoint = expired().text().replace("revocationEndpoint", "elsewhere");
+    let records = [
+        (true, stored("", "a0", HOUR).text()),
+        (true, no_endpoint),
+        (true, foreign("r0", "a0", HOUR)),
+        (true, "{}".into()),
+        (true, "{".into()),
+        (false, expired().text()),
+    ];
+    for (revoke, text) in records {
+        let mut run = locked(revoke, None);
+        run.read_bytes(Ok(Some(&text)));
+        run.deleted(Ok(()));
+        assert_eq!(run.revocation(), Revoked::NotAsked, "{text}");
+    }
+    let mut run = locked(true, None);
+    run.read_bytes(Ok(None));
+    assert!(matches!(run.outcome(), Forgotten::NothingStored));
+}
+
+#[test]
+fn a_revocation_is_confirmed_only_where_nothing_can_undo_it() {
+    let unconfirmed = |how: Locked, record: Stored, reply: Result<Response, SendErrorKind>| {
+        let mut run = forget(true, None);
+        run.locked(how);
+        run.read(&record);
+        run.replied(reply);
+        run.deleted(Ok(()));
+        match run.revocation() {
+            Revoked::Unconfirmed(detail) => detail,
+            other => panic!("it is said to be certain: {other:?}"),
+        }
+    };
+    for without in [Locked::TimedOut, Locked::Changed, Locked::Unsupported(error())] {
+        assert!(unconfirmed(without, expired(), revoked()).contains("lock"), "a refresh may be under way");
+    }
+    assert!(unconfirmed(Locked::Held, expired().marked(OTHER_RUN), revoked()).contains("in doubt"));
+    assert!(unconfirmed(Locked::Held, expired(), Ok(common::json(503, ""))).contains("503"));
+    assert!(unconfirmed(Locked::Held, expired(), Err(SendErrorKind::NotSent)).contains("the wire"));
+}
+
+#[test]
+fn a_store_that_fails_is_said_and_what_the_server_did_with_it() {
+    let mut run = locked(true, None);
+    run.read_bytes(Err(()));
+    let Forgotten::StillStored { revoked: Revoked::NotAsked, cause: Some(cause) } = run.outcome() else {
+        panic!("it cannot be read")
+    };
+    assert_eq!(cause, error());
+
+    let mut run = locked(true, None);
+    run.read(&expired());
+    run.replied(revoked());
+    run.deleted(failed());
+    assert!(matches!(run.outcome(), Forgotten::StillStored { revoked: Revoked::Yes, cause: Some(_) }));
+}
+
+#[test]
+fn who_writes_in_between_is_read_again_three_times_at_most() {
+    let mut run = locked(true, None);
+    run.read(&expired());
+    run.replied(revoked());
+    run.deleted(Err(WriteError::Conflict));
+    for n in 0..2 {
+        // The same refresh token is not revoked twice.
+        run.read(&expired().with(format!(r#""other":{n}"#)));
+        run.deleted(Err(WriteError::Conflict));
+    }
+    // Another one of the same login is.
+    run.read(&stored("r1", "a1", HOUR));
+    assert!(run.replied(revoked()).contains("token=r1"));
+    run.deleted(Err(WriteError::Conflict));
+    assert!(matches!(run.outcome(), Forgotten::StillStored { revoked: Revoked::Yes, cause: None }));
+
+    let mut run = locked(true, None);
+    run.read(&expired());
+    run.replied(revoked());
+    run.deleted(Err(WriteError::Conflict));
+    run.read_bytes(Ok(None));
+    assert_eq!(run.revocation(), Revoked::Yes, "somebody else has deleted it");
+}
+
+#[test]
+fn another_login_that_appears_meanwhile_is_left_alone() {
+    let appears = |text: &str| {
+        let mut run = locked(true, None);
+        run.read(&expired());
+        run.replied(revoked());
+        run.deleted(Err(WriteError::Conflict));
+        run.read_bytes(Ok(Some(text)));
+        run
+    };
+    let mut run = appears(&stored("r9", "a9", HOUR).login("L9").text());
+    assert!(matches!(run.outcome(), Forgotten::AnotherLogin { revoked: Revoked::Yes }));
+    let run = appears(&foreign("r9", "a9", HOUR));
+    assert!(matches!(run.action(), Action::Delete { .. }), "a program that drops the id may have rotated it");
+}
+
+#[test]
+fn a_kept_rotation_is_the_one_to_revoke_where_it_belongs_to_what_is_stored() {
+    let mut run = locked(true, Some(keeping::unsaved()));
+    run.read(&expired());
+    assert!(run.replied(revoked()).contains("token=r1"));
+    run.deleted(Ok(()));
+    assert_eq!(run.revocation(), Revoked::Yes);
+
+    let mut run = locked(true, Some(keeping::unsaved()));
+    run.read(&stored("r9", "a9", HOUR));
+    assert!(run.replied(revoked()).contains("token=r9"));
+}
+
+#[test]
+fn a_logout_makes_a_kept_rotation_void_unless_it_fails() {
+    let kept = |mut run: Play<Forget>| run.outcome().keep(Some(keeping::unsaved())).is_some();
+    let mut run = locked(false, None);
+    run.read(&expired());
+    run.deleted(Ok(()));
+    assert!(!kept(run));
+    let mut run = locked(false, None);
+    run.read_bytes(Ok(None));
+    assert!(!kept(run));
+    let mut run = locked(false, None);
+    run.read(&expired());
+    run.deleted(failed());
+    assert!(kept(run));
+    let mut run = locked(false, None);
+    run.answer(Input::Woke);
+    assert!(kept(run), "a mistake of the host");
+}
