@@ -12,8 +12,9 @@ pub(crate) const SOURCES: &str = "host-js";
 pub(crate) fn build() -> Result<(), String> {
     let folder = folder()?;
     packages(Path::new(SOURCES))?;
-    let module =
-        wasm::build("component/kraube_js.wasm", &["build", "--profile", "component", "--package", "kraube-js"])?;
+    // The binder reads from a section that stripping takes away which instructions it may use.
+    let unstripped = ["rustc", "--profile", "component", "--package", "kraube-js", "--lib", "--", "-C", "strip=none"];
+    let module = wasm::build("component/kraube_js.wasm", &unstripped)?;
     let bound = folder.join("bound");
     std::fs::create_dir_all(&bound).map_err(|error| format!("{}: {error}", bound.display()))?;
     let file = bound.join("module.wasm");
