@@ -3,6 +3,7 @@
 
 mod picture;
 mod tools;
+mod wasi;
 mod wasm;
 
 use std::process::{Command, ExitCode};
@@ -15,6 +16,7 @@ cargo xtask COMMAND
   model     the exhaustive check of the machines, in full
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
+  wasi      the components, into target/wasi: sans-io, token-provider, and the examples
   package   `cargo package` for every crate that is published
   picture   the picture of the demo in README, from a real terminal
 ";
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         "model" => model(rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "wasi" => wasi::build(),
         "package" => package(&[]),
         "picture" => picture::take(),
         "help" | "--help" | "-h" => {

@@ -1,4 +1,5 @@
-//! Builds the core for wasm and looks at what the module imports: nothing, or the core does I/O.
+//! Builds for wasm, with whatever compiler this machine has for it; and looks at what the core imports when it is built so:
+//! nothing, or it does I/O.
 
 use crate::tools;
 use std::path::PathBuf;
@@ -10,16 +11,7 @@ const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 
 /// Builds `tests/pure`, which drives every machine, and reads its import section.
 pub(crate) fn check() -> Result<(), String> {
-    let folder = target_folder()?;
-    let folder = folder.join("wasm");
-    let mut cargo = if has_target() { stock() } else { debian()? };
-    let arguments = ["build", "--release", "--package", "kraube-pure", "--target", TARGET];
-    let status = cargo.args(arguments).arg("--target-dir").arg(&folder).status().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err("the core does not build for wasm".into());
-    }
-    let file = folder.join(TARGET).join("release/kraube-pure.wasm");
-    let module = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let module = build("release/kraube-pure.wasm", &["build", "--release", "--package", "kraube-pure"])?;
     let imports = imports(&module)?;
     let functions = functions(&module)?;
     if !imports.is_empty() {
@@ -31,6 +23,19 @@ pub(crate) fn check() -> Result<(), String> {
     }
     println!("   {functions} functions in {} KiB, imports: none", module.len() / 1024);
     Ok(())
+}
+
+/// Runs cargo with these arguments for the target, and reads what it has made there.
+pub(crate) fn build(made: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    let folder = target_folder()?.join("wasm");
+    let mut cargo = if has_target() { stock() } else { debian()? };
+    cargo.args(arguments).args(["--target", TARGET]).arg("--target-dir").arg(&folder);
+    let status = cargo.status().map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("`cargo {}` failed for {TARGET}", arguments.join(" ")));
+    }
+    let file = folder.join(TARGET).join(made);
+    std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn imports(module: &[u8]) -> Result<Vec<String>, String> {
@@ -56,7 +61,8 @@ fn functions(module: &[u8]) -> Result<u32, String> {
     Ok(count)
 }
 
-fn target_folder() -> Result<PathBuf, String> {
+/// Where cargo builds.
+pub(crate) fn target_folder() -> Result<PathBuf, String> {
     let asked = Command::new("cargo").args(["metadata", "--format-version", "1", "--no-deps"]).output();
     let output = asked.map_err(|error| error.to_string())?.stdout;
     let text = String::from_utf8_lossy(&output);
