@@ -3,16 +3,12 @@
 
 use crate::bindings::types as wit;
 use kraube_core::credential::{Failure, InstallError};
+#[cfg(not(feature = "token-provider"))]
 use kraube_core::machine::{StoreError, StoreErrorKind};
 use kraube_core::time::Timestamp;
 
 pub(crate) fn problem(code: &str, message: impl ToString, hint: Option<&str>) -> wit::Problem {
     wit::Problem { code: code.into(), message: message.to_string(), hint: hint.map(str::to_owned), retry_at: None }
-}
-
-/// An argument that cannot be used.
-pub(crate) fn invalid(code: &str, message: impl ToString) -> wit::Error {
-    wit::Error::Invalid(problem(code, message, None))
 }
 
 pub(crate) fn failure_problem(failure: &Failure) -> wit::Problem {
@@ -53,6 +49,7 @@ pub(crate) fn unsaved() -> wit::Error {
     wit::Error::Unsaved(problem("unsaved", message, Some("free the disk while this process lives")))
 }
 
+#[cfg(not(feature = "token-provider"))]
 pub(crate) fn store_error(error: StoreError) -> wit::StoreError {
     let kind = match error.kind {
         StoreErrorKind::Denied => wit::StoreErrorKind::Denied,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The worlds, each a feature of the package.
 const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
-const EXAMPLES: &[&str] = &[];
+const EXAMPLES: &[&str] = &["app"];
 
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {

@@ -7,13 +7,22 @@ use crate::bindings::types as wit;
 use kraube_core::credential::Ready;
 #[cfg(feature = "token-provider")]
 use kraube_core::credential::{Forgotten, Revoked};
-use kraube_core::http::{Endpoint, Request, Response, SendError, SendErrorKind};
+use kraube_core::http::Endpoint;
 use kraube_core::login::{Callback, Redirect};
-use kraube_core::machine::{Revision, StoreError, StoreErrorKind, WriteError};
-use kraube_core::provider::{Client, Provider, RedirectRules, TokenBody};
-use kraube_core::time::{Millis, Now, Timestamp};
+use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
+use kraube_core::provider::{Provider, RedirectRules, TokenBody};
+
+#[cfg(feature = "sans-io")]
+mod exchange;
+#[cfg(feature = "sans-io")]
+pub(crate) use exchange::*;
 
 type Result<T> = std::result::Result<T, wit::Error>;
+
+/// An argument that cannot be used.
+pub(crate) fn invalid(code: &str, message: impl ToString) -> wit::Error {
+    wit::Error::Invalid(problem(code, message, None))
+}
 
 pub(crate) fn token(ready: Ready) -> wit::Token {
     wit::Token {
@@ -24,14 +33,6 @@ pub(crate) fn token(ready: Ready) -> wit::Token {
         short: ready.short,
         stale: ready.stale.as_ref().map(failure_problem),
     }
-}
-
-pub(crate) fn now(now: wit::Now) -> Now {
-    Now { wall: Timestamp(now.wall), monotonic: Millis(now.monotonic) }
-}
-
-pub(crate) fn revision(text: &str) -> Result<Revision> {
-    Revision::parse(text).ok_or_else(|| invalid("invalid_revision", "a revision is 64 lower-case hexadecimal digits"))
 }
 
 pub(crate) fn store_error_in(error: wit::StoreError) -> StoreError {
@@ -51,54 +52,6 @@ pub(crate) fn write_error_in(error: wit::WriteError) -> WriteError {
     match error {
         wit::WriteError::Conflict => WriteError::Conflict,
         wit::WriteError::Failed(error) => WriteError::Failed(store_error_in(error)),
-    }
-}
-
-pub(crate) fn request(request: Request) -> wit::HttpRequest {
-    wit::HttpRequest {
-        url: request.url.as_str().into(),
-        content_type: request.content_type.into(),
-        accept: Request::ACCEPT.into(),
-        body: request.body.expose().into(),
-    }
-}
-
-pub(crate) fn response(response: wit::HttpResponse) -> Response {
-    let wit::HttpResponse { status, content_type, retry_after, body } = response;
-    Response { status, content_type, retry_after, body }
-}
-
-pub(crate) fn send_error(error: wit::SendError) -> SendError {
-    let kind = match error.kind {
-        wit::SendErrorKind::NotSent => SendErrorKind::NotSent,
-        wit::SendErrorKind::MaybeSent => SendErrorKind::MaybeSent,
-        wit::SendErrorKind::TimedOut => SendErrorKind::TimedOut,
-        wit::SendErrorKind::LockLost => SendErrorKind::LockLost,
-    };
-    SendError { kind, detail: error.detail }
-}
-
-pub(crate) fn client(client: wit::Client) -> Result<Client> {
-    Ok(Client {
-        name: client.name,
-        issuer: client.issuer,
-        token_endpoint: endpoint(&client.token_endpoint)?,
-        revocation_endpoint: client.revocation_endpoint.as_deref().map(endpoint).transpose()?,
-        client_id: client.client_id,
-        body: body(client.body),
-        refused_statuses: client.refused_statuses,
-    })
-}
-
-pub(crate) fn client_out(client: Client) -> wit::Client {
-    wit::Client {
-        name: client.name,
-        issuer: client.issuer,
-        token_endpoint: client.token_endpoint.into(),
-        revocation_endpoint: client.revocation_endpoint.map(String::from),
-        client_id: client.client_id,
-        body: body_out(client.body),
-        refused_statuses: client.refused_statuses,
     }
 }
 

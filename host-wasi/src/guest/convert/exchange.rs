@@ -1,0 +1,59 @@
+//! What a host of the machines passes in and gets out: clocks, requests and their answers, clients.
+
+use super::{Result, body, body_out, endpoint};
+use crate::bindings::types as wit;
+use kraube_core::http::{Request, Response, SendError, SendErrorKind};
+use kraube_core::provider::Client;
+use kraube_core::time::{Millis, Now, Timestamp};
+
+pub(crate) fn now(now: wit::Now) -> Now {
+    Now { wall: Timestamp(now.wall), monotonic: Millis(now.monotonic) }
+}
+
+pub(crate) fn request(request: Request) -> wit::HttpRequest {
+    wit::HttpRequest {
+        url: request.url.as_str().into(),
+        content_type: request.content_type.into(),
+        accept: Request::ACCEPT.into(),
+        body: request.body.expose().into(),
+    }
+}
+
+pub(crate) fn response(response: wit::HttpResponse) -> Response {
+    let wit::HttpResponse { status, content_type, retry_after, body } = response;
+    Response { status, content_type, retry_after, body }
+}
+
+pub(crate) fn send_error(error: wit::SendError) -> SendError {
+    let kind = match error.kind {
+        wit::SendErrorKind::NotSent => SendErrorKind::NotSent,
+        wit::SendErrorKind::MaybeSent => SendErrorKind::MaybeSent,
+        wit::SendErrorKind::TimedOut => SendErrorKind::TimedOut,
+        wit::SendErrorKind::LockLost => SendErrorKind::LockLost,
+    };
+    SendError { kind, detail: error.detail }
+}
+
+pub(crate) fn client(client: wit::Client) -> Result<Client> {
+    Ok(Client {
+        name: client.name,
+        issuer: client.issuer,
+        token_endpoint: endpoint(&client.token_endpoint)?,
+        revocation_endpoint: client.revocation_endpoint.as_deref().map(endpoint).transpose()?,
+        client_id: client.client_id,
+        body: body(client.body),
+        refused_statuses: client.refused_statuses,
+    })
+}
+
+pub(crate) fn client_out(client: Client) -> wit::Client {
+    wit::Client {
+        name: client.name,
+        issuer: client.issuer,
+        token_endpoint: client.token_endpoint.into(),
+        revocation_endpoint: client.revocation_endpoint.map(String::from),
+        client_id: client.client_id,
+        body: body_out(client.body),
+        refused_statuses: client.refused_statuses,
+    }
+}
