@@ -2,11 +2,15 @@
 
 use crate::wasm;
 use std::path::PathBuf;
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions};
 
 /// The worlds, each a feature of the package.
 const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
 const EXAMPLES: &[&str] = &["app"];
+/// Those that are also stored with the provider inside, as `*-composed`.
+const COMPOSED: &[&str] = &["app"];
 
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {
@@ -21,7 +25,7 @@ pub(crate) fn build() -> Result<(), String> {
         let made = format!("component/examples/{}.wasm", example.replace('-', "_"));
         keep(example, &wasm::build(&made, &[&["build", "--example", example], &package[..]].concat())?)?;
     }
-    Ok(())
+    COMPOSED.iter().try_for_each(|example| compose(example))
 }
 
 /// Where the components are.
@@ -29,12 +33,32 @@ pub(crate) fn folder() -> Result<PathBuf, String> {
     Ok(wasm::target_folder()?.join("wasi"))
 }
 
+/// Plugs the provider into a component.
+fn compose(name: &str) -> Result<(), String> {
+    let composed = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let mut graph = CompositionGraph::new();
+        let mut package = |name: &str| -> Result<_, Box<dyn std::error::Error>> {
+            let bytes = std::fs::read(folder()?.join(name).with_extension("wasm"))?;
+            let package = Package::from_bytes(name, None, bytes, graph.types_mut())?;
+            Ok(graph.register_package(package)?)
+        };
+        let (provider, socket) = (package("token-provider")?, package(name)?);
+        wac_graph::plug(&mut graph, vec![provider], socket)?;
+        Ok(graph.encode(EncodeOptions::default())?)
+    };
+    store(&format!("{name}-composed"), &composed().map_err(|error| format!("{name}: {error}"))?)
+}
+
 /// Makes a component of a module and stores it.
 fn keep(name: &str, module: &[u8]) -> Result<(), String> {
     let encoder = wit_component::ComponentEncoder::default().validate(true).module(module);
     let component = encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| format!("{name}: {error:#}"))?;
+    store(name, &component)
+}
+
+fn store(name: &str, component: &[u8]) -> Result<(), String> {
     let file = folder()?.join(name).with_extension("wasm");
-    std::fs::write(&file, &component).map_err(|error| format!("{}: {error}", file.display()))?;
+    std::fs::write(&file, component).map_err(|error| format!("{}: {error}", file.display()))?;
     println!("   {name}.wasm: {} KiB", component.len() / 1024);
     Ok(())
 }
