@@ -113,6 +113,8 @@
 //! | [`record`] | the stored JSON and each change of it |
 //! | [`status`] | what can be told of a login by reading alone |
 //! | [`login`], [`pkce`], [`provider`] | the authorization code grant, its redirect and its servers |
+//! | [`device`] | the device authorization grant |
+//! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |
 //!
@@ -127,7 +129,10 @@
 extern crate alloc;
 
 mod callback;
+pub mod challenge;
 pub mod credential;
+pub mod device;
+pub mod discovery;
 pub mod http;
 mod json;
 pub mod login;

@@ -40,6 +40,10 @@ impl Login {
         if provider.expects_iss && provider.issuer.is_none() {
             return Err(BeginError::IssuerUnknown);
         }
+        // RFC 8707 section 2: an absolute URI without a fragment.
+        if provider.resource.as_ref().is_some_and(|uri| !uri.contains(':') || uri.contains('#')) {
+            return Err(BeginError::InvalidResource);
+        }
         let redirect_uri = redirect.into_uri(provider)?;
         let (verifier, state) = entropy.split();
         let scope = provider.scopes.join(" ");
@@ -52,6 +56,7 @@ impl Login {
             ("state", state.expose()),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
+            ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
         let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let url = AuthorizationUrl::build(&provider.authorization_endpoint, extra.chain(standard))?;
@@ -332,6 +337,8 @@ pub enum BeginError {
     InvalidRedirect,
     /// The provider is said to send `iss`, but its issuer is not known.
     IssuerUnknown,
+    /// The resource is no absolute URI, or has a fragment.
+    InvalidResource,
     /// A parameter would be sent twice.
     RepeatedParameter {
         /// Its name.
@@ -347,6 +354,7 @@ impl BeginError {
             Self::NoManualRedirect => "no_manual_redirect",
             Self::InvalidRedirect => "invalid_redirect",
             Self::IssuerUnknown => "issuer_unknown",
+            Self::InvalidResource => "invalid_resource",
             Self::RepeatedParameter { .. } => "repeated_parameter",
         }
     }
@@ -361,6 +369,7 @@ impl fmt::Display for BeginError {
                 "the redirect URI is not valid; check the provider's redirect rules: the path begins with / and has no #"
             }
             Self::IssuerUnknown => "the provider has expects_iss but no issuer; add its issuer",
+            Self::InvalidResource => "the provider's resource must be an absolute URI without a fragment (#...)",
             Self::RepeatedParameter { name } => {
                 let advice = "remove it from the provider's authorization_parameters or endpoint";
                 return f.write_str(&format!("the parameter {name} would be sent twice; {advice}"));

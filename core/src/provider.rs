@@ -26,6 +26,8 @@ pub struct Provider {
     pub token_endpoint: Endpoint,
     /// The revocation endpoint (RFC 7009), where the server has one.
     pub revocation_endpoint: Option<Endpoint>,
+    /// The device authorization endpoint (RFC 8628 section 3.1), where the server has one.
+    pub device_authorization_endpoint: Option<Endpoint>,
     /// The client identifier (RFC 6749 section 2.2). It names an application that is registered at the server, so none
     /// is shipped for servers of others.
     pub client_id: Option<String>,
@@ -50,6 +52,9 @@ pub struct Provider {
     /// section 3): one without it is refused then.
     #[serde(default)]
     pub expects_iss: bool,
+    /// The resource that the tokens are for (RFC 8707): an absolute URI without a fragment, sent with the authorization
+    /// request and with each token request.
+    pub resource: Option<String>,
 }
 
 /// What a loopback redirect URI must look like (RFC 8252 section 7.3).
@@ -99,6 +104,9 @@ pub struct Client {
     /// Statuses, beside the error code `invalid_grant`, by which this server says that a refresh token is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_statuses: Vec<u16>,
+    /// The resource that the tokens are for (RFC 8707), where one was named at login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
 }
 
 /// How token requests are encoded.
@@ -149,6 +157,7 @@ impl Provider {
             authorization_endpoint: Endpoint::constant("https://claude.com/cai/oauth/authorize"),
             token_endpoint: Endpoint::constant("https://platform.claude.com/v1/oauth/token"),
             revocation_endpoint: None,
+            device_authorization_endpoint: None,
             client_id: None,
             scopes: vec!["user:profile".to_owned(), "user:inference".to_owned()],
             body: TokenBody::Json,
@@ -157,6 +166,7 @@ impl Provider {
             manual_redirect: Some(Endpoint::constant("https://platform.claude.com/oauth/code/callback")),
             refused_statuses: vec![404],
             expects_iss: false,
+            resource: None,
         }
     }
 
@@ -171,6 +181,7 @@ impl Provider {
             authorization_endpoint: Endpoint::parse(&format!("{issuer}/authorize"))?,
             token_endpoint: Endpoint::parse(&format!("{issuer}/token"))?,
             revocation_endpoint: Some(Endpoint::parse(&format!("{issuer}/revoke"))?),
+            device_authorization_endpoint: Some(Endpoint::parse(&format!("{issuer}/device_authorization"))?),
             client_id: Some("kraube-demo".to_owned()),
             scopes: Vec::new(),
             body: TokenBody::Form,
@@ -179,6 +190,7 @@ impl Provider {
             manual_redirect: None,
             refused_statuses: Vec::new(),
             expects_iss: true,
+            resource: None,
         })
     }
 
@@ -211,6 +223,7 @@ impl Provider {
             client_id: client_id.cloned().ok_or_else(|| MissingClientId { provider: self.name.clone() })?,
             body: self.body,
             refused_statuses: self.refused_statuses.clone(),
+            resource: self.resource.clone(),
         })
     }
 }

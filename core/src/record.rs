@@ -65,6 +65,18 @@ impl Credentials {
         }
     }
 
+    /// What a server issued in answer to a request that was sent at this moment.
+    pub(crate) fn issued(issued: crate::token::Issued, client: Client, sent_at: Timestamp) -> Self {
+        Self {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_at: sent_at.plus(issued.life),
+            obtained_at: Some(sent_at),
+            scope: issued.scope,
+            client: Some(client),
+        }
+    }
+
     /// An access token alone, whose expiry is not known: it counts as living until a resource rejects it.
     pub fn from_access_token(access_token: Secret) -> Self {
         let expires_at = Timestamp(u64::MAX);

@@ -71,7 +71,12 @@ pub const LONGEST_LIFE: Millis = Millis::from_secs(10 * 365 * 24 * 3600);
 pub fn refresh_request(client: &Client, refresh_token: &Secret) -> Request {
     token_request(
         client,
-        &[("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose()), ("client_id", &client.client_id)],
+        &[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.expose()),
+            ("client_id", &client.client_id),
+            ("resource", client.resource.as_deref().unwrap_or_default()),
+        ],
     )
 }
 
@@ -97,6 +102,7 @@ pub(crate) fn code_request(
             ("client_id", &client.client_id),
             ("code_verifier", verifier.expose()),
             ("state", state),
+            ("resource", client.resource.as_deref().unwrap_or_default()),
         ],
     )
 }

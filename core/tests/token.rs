@@ -40,6 +40,14 @@ fn c1_refresh_is_a_form_post_with_the_client_id_and_nothing_secret_in_the_url() 
 }
 
 #[test]
+fn f6_a_refresh_names_the_resource_again() {
+    let mut client = client(TokenBody::Form);
+    client.resource = Some("https://mcp.example/v1".into());
+    let request = refresh_request(&client, &secret("rt"));
+    assert_eq!(parameters(request.body.expose())["resource"], "https://mcp.example/v1");
+}
+
+#[test]
 fn d3_a_refresh_sends_no_scope() {
     assert!(!refresh_request(&client(TokenBody::Form), &secret("rt")).body.expose().contains("scope"));
 }

@@ -128,6 +128,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         client_id,
         body: TokenBody::Form,
         refused_statuses: Vec::new(),
+        resource: None,
     };
 
     let table = Table::default();

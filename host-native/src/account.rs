@@ -69,7 +69,7 @@ pub(crate) fn open(path: Option<&Path>) -> Result<FileStore, Error> {
 }
 
 /// Callers may be within a runtime, where another one cannot be driven.
-fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("kraube-login".into()).spawn_scoped(scope, work);
         let thread = thread.map_err(|error| Error::System(format!("no thread can be started: {error}")))?;

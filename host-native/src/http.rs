@@ -1,5 +1,7 @@
-//! One HTTP client for every call: performs a core [`Request`] and reports what is known about it.
+//! One HTTP client for every call: performs a core [`Request`], or fetches a public document, and reports what is known
+//! about it.
 
+use kraube_core::discovery::Fetched;
 use kraube_core::http::{Endpoint, Request, Response, SendError, SendErrorKind};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -42,12 +44,27 @@ pub(crate) struct Meanwhile<'a> {
 impl Http {
     /// Sends the request and waits for the answer. Blocks; must not be called from within a runtime.
     pub(crate) fn send(&mut self, request: Request, meanwhile: Option<Meanwhile<'_>>) -> Result<Response, SendError> {
-        let ready = self.ready(Way::to(&request.url));
-        let (runtime, client) = ready.map_err(|detail| SendError { kind: SendErrorKind::NotSent, detail })?;
+        let (runtime, client) = self.ready(Way::to(&request.url))?;
         runtime.block_on(interrupted(exchange(client, request), meanwhile))
     }
 
-    fn ready(&mut self, way: Way) -> Result<(&tokio::runtime::Runtime, &reqwest::Client), String> {
+    /// Fetches a document that anybody may read. Blocks; must not be called from within a runtime.
+    pub(crate) fn fetch(&mut self, url: &Endpoint) -> Result<Fetched, SendError> {
+        let (runtime, client) = self.ready(Way::to(url))?;
+        let get = client.get(url.as_str()).header(reqwest::header::ACCEPT, Request::ACCEPT).send();
+        runtime.block_on(bounded(async {
+            let response = get.await?;
+            let challenges = response.headers().get_all(reqwest::header::WWW_AUTHENTICATE).iter();
+            let www_authenticate = challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+            Ok(Fetched { status: response.status().as_u16(), www_authenticate, body: body(response).await? })
+        }))
+    }
+
+    fn ready(&mut self, way: Way) -> Result<(&tokio::runtime::Runtime, &reqwest::Client), SendError> {
+        self.make(way).map_err(|detail| SendError { kind: SendErrorKind::NotSent, detail })
+    }
+
+    fn make(&mut self, way: Way) -> Result<(&tokio::runtime::Runtime, &reqwest::Client), String> {
         let runtime = match &mut self.runtime {
             Some(runtime) => runtime,
             none => none.insert(runtime()?),
@@ -157,8 +174,13 @@ async fn exchange(client: &reqwest::Client, request: Request) -> Result<Response
         .header(reqwest::header::CONTENT_TYPE, request.content_type)
         .body(request.body.expose().to_owned())
         .send();
-    match tokio::time::timeout(TOTAL, async { read(sent.await?).await }).await {
-        Ok(Ok(response)) => Ok(response),
+    bounded(async { read(sent.await?).await }).await
+}
+
+/// Gives up after [`TOTAL`], and says of each failure whether the request may have left.
+async fn bounded<T>(work: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, SendError> {
+    match tokio::time::timeout(TOTAL, work).await {
+        Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
             let kind = match (error.is_connect() || error.is_builder(), error.is_timeout()) {
                 (true, _) => SendErrorKind::NotSent,
@@ -174,13 +196,17 @@ async fn exchange(client: &reqwest::Client, request: Request) -> Result<Response
     }
 }
 
-/// One byte more than the limit is kept, so that the core can tell a body that was cut.
-async fn read(mut response: reqwest::Response) -> Result<Response, reqwest::Error> {
+async fn read(response: reqwest::Response) -> Result<Response, reqwest::Error> {
     let header = |name: reqwest::header::HeaderName| {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let (content_type, retry_after) = (header(reqwest::header::CONTENT_TYPE), header(reqwest::header::RETRY_AFTER));
     let status = response.status().as_u16();
+    Ok(Response { status, content_type, retry_after, body: body(response).await? })
+}
+
+/// One byte more than the limit is kept, so that the core can tell a body that was cut.
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::with_capacity(16 * 1024);
     while body.len() <= Response::MAX_BODY
         && let Some(chunk) = response.chunk().await?
@@ -188,7 +214,7 @@ async fn read(mut response: reqwest::Response) -> Result<Response, reqwest::Erro
         let room = Response::MAX_BODY + 1 - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
-    Ok(Response { status, content_type, retry_after, body })
+    Ok(body)
 }
 
 /// The error and its sources in one line. The URL was taken out; it holds no secret, but may hold a client's query.

@@ -1,8 +1,11 @@
 //! Which authorization servers a program can log in at, and where their profiles come from.
 
+pub use kraube_core::discovery::DiscoveryError;
 pub use kraube_core::provider::Provider;
 
+use crate::http::Http;
 use crate::paths::{self, PathError};
+use kraube_core::discovery::{Discovery, Next};
 use kraube_core::http::EndpointError;
 use kraube_core::provider::Client;
 use serde::Deserialize;
@@ -40,18 +43,49 @@ pub const FILE: &str = "providers.toml";
 ///
 /// [client_ids]
 /// claude = "for a built-in provider"
+/// "https://login.example" = "for a server that is found by its issuer"
 /// ```
 ///
 /// # Errors
 /// [`ProviderError`]
 pub fn find(name: &str, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
-    let file = paths::credentials_path(path).map_err(ProviderError::Path)?.with_file_name(FILE);
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(ProviderError::File { file, detail: error.to_string() }),
+    let (file, text) = own(path)?;
+    choose(name, &file, &text, client_id, var)
+}
+
+/// Where the metadata of a server are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// Its issuer identifier (RFC 8414, OpenID Connect Discovery).
+    Issuer(&'a str),
+    /// A resource that it protects, such as an MCP server (RFC 9728). Tokens are asked for that resource (RFC 8707).
+    Resource(&'a str),
+}
+
+/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks; within a
+/// runtime use its `spawn_blocking`.
+///
+/// Its client id is `client_id` where that is given, else the one that `client_ids` of [`FILE`] has for its issuer, else
+/// the one of [`CLIENT_ID`].
+///
+/// # Errors
+/// [`ProviderError`]; [`ProviderError::Discovery`] where the server cannot be found, or must not be used.
+pub fn discover(source: Source<'_>, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
+    let (file, text) = own(path)?;
+    let document = parse(&file, &text)?;
+    let mut http = Http::default();
+    let mut next = match source {
+        Source::Issuer(issuer) => Discovery::of_issuer(issuer),
+        Source::Resource(resource) => Discovery::of_resource(resource),
     };
-    choose(name, &file, &text, client_id, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    let found = loop {
+        match next.map_err(ProviderError::Discovery)? {
+            Next::Fetch(discovery, url) => next = discovery.receive(http.fetch(&url)),
+            Next::Found(found) => break found,
+        }
+    };
+    let in_file = document.client_ids.get(&found.server.issuer).cloned();
+    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
 }
 
 /// There is no such profile, or it cannot be used.
@@ -78,6 +112,8 @@ pub enum ProviderError {
     DemoIssuer(EndpointError),
     /// The path of the credentials, beside which the file is, cannot be told.
     Path(PathError),
+    /// The metadata of the server were not found, or must not be used.
+    Discovery(DiscoveryError),
 }
 
 impl ProviderError {
@@ -89,6 +125,7 @@ impl ProviderError {
             Self::NoDemoIssuer => "no_demo_issuer",
             Self::DemoIssuer(_) => "demo_issuer",
             Self::Path(error) => error.code(),
+            Self::Discovery(error) => error.code(),
         }
     }
 }
@@ -105,6 +142,7 @@ impl fmt::Display for ProviderError {
             Self::NoDemoIssuer => write!(f, "set {DEMO_ISSUER} to the address that `kraube demo --serve` prints"),
             Self::DemoIssuer(error) => write!(f, "{DEMO_ISSUER} cannot be used: {error}"),
             Self::Path(error) => error.fmt(f),
+            Self::Discovery(error) => error.fmt(f),
         }
     }
 }
@@ -113,7 +151,7 @@ impl std::error::Error for ProviderError {}
 
 /// The default provider with the client id of [`CLIENT_ID`]: for a record that does not say where to refresh it.
 pub(crate) fn default_client() -> Option<Client> {
-    let client_id = std::env::var(CLIENT_ID).ok().filter(|id| !id.is_empty())?;
+    let client_id = var(CLIENT_ID)?;
     Provider { client_id: Some(client_id), ..Provider::claude() }.client().ok()
 }
 
@@ -126,6 +164,24 @@ struct Document {
     client_ids: BTreeMap<String, String>,
 }
 
+/// The file with the user's own profiles, and what is in it.
+fn own(path: Option<&Path>) -> Result<(PathBuf, String), ProviderError> {
+    let file = paths::credentials_path(path).map_err(ProviderError::Path)?.with_file_name(FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok((file, text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((file, String::new())),
+        Err(error) => Err(ProviderError::File { file, detail: error.to_string() }),
+    }
+}
+
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn parse(file: &Path, text: &str) -> Result<Document, ProviderError> {
+    toml::from_str(text).map_err(|error| ProviderError::File { file: file.to_owned(), detail: describe(text, &error) })
+}
+
 fn choose(
     name: &str,
     file: &Path,
@@ -134,7 +190,7 @@ fn choose(
     var: impl Fn(&str) -> Option<String>,
 ) -> Result<Provider, ProviderError> {
     let invalid = |detail| ProviderError::File { file: file.to_owned(), detail };
-    let document: Document = toml::from_str(text).map_err(|error| invalid(describe(text, &error)))?;
+    let document = parse(file, text)?;
     let mut named = document.provider.into_iter().filter(|provider| provider.name == name);
     let own = named.next();
     if named.next().is_some() {

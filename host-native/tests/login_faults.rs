@@ -376,7 +376,8 @@ fn person() {
     let tell = |what: &str| writeln!(std::io::stderr(), "@{what}").expect("the starter listens");
     let endpoint = std::env::var("PERSON_ENDPOINT").expect("the starter sets it");
     let authorization_endpoint = Endpoint::parse(&endpoint).expect("the starter has parsed it");
-    let provider = Provider { authorization_endpoint, ..Provider::demo(&issuer).expect("a loopback URL") };
+    let demo = Provider::demo(&issuer).expect("a loopback URL");
+    let provider = Provider { authorization_endpoint, device_authorization_endpoint: None, ..demo };
     let options = LoginOptions { path: Some(PathBuf::from(file)), timeout: LONG, ..LoginOptions::default() };
     let result = login(&provider, options, &mut |event: Event<'_>| match event {
         Event::OpenThis { url, .. } => tell(&format!("url {url}")),

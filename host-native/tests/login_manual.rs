@@ -189,6 +189,16 @@ fn an_answer_that_was_lost_leaves_the_login_for_another_try() {
 }
 
 #[test]
+fn a_server_that_asks_for_a_pause_leaves_the_login_for_another_try() {
+    let world = standard();
+    let (pending, callback) = begun(&world);
+    world.server.inject(Fault::before(FaultKind::status(429)));
+    assert_eq!(end(&world, &callback), Err("throttled"));
+    assert!(pending.exists());
+    assert_eq!(end(&world, &callback), Ok(()));
+}
+
+#[test]
 fn a_code_is_sent_by_one_of_many_who_have_it() {
     let world = standard();
     let (_, callback) = begun(&world);

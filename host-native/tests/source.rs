@@ -402,7 +402,7 @@ fn who_has_a_living_token_does_not_wait_for_a_server_that_hangs() {
     let late = source.min_valid(Duration::from_secs(600)).blocking_token().expect("it lives");
     for token in [first, late] {
         assert_eq!(token.expose(), scene.login.access_token);
-        assert_eq!(token.stale().map(kraube::core::credential::Failure::code), Some("busy"));
+        assert_eq!(token.stale().map(kraube::core::credential::Failure::code), Some("under_way"));
     }
     scene.gate.open();
     until("the run goes on", || scene.stored_access_token() != scene.login.access_token);

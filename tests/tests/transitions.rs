@@ -402,5 +402,6 @@ fn client() -> Client {
         client_id: "c".into(),
         body: TokenBody::Form,
         refused_statuses: vec![404],
+        resource: None,
     }
 }

@@ -49,6 +49,11 @@ pub enum InstallError {
     Refused(String),
     /// The server does not accept this client or request.
     ClientRejected(String),
+    /// The server asked for a pause (429): the code is unspent.
+    Throttled {
+        /// From `Retry-After`.
+        retry_after: Option<Millis>,
+    },
     /// The server could not be reached: the code is unspent.
     NotSent(String),
     /// No usable answer: the code may be spent.
@@ -69,10 +74,24 @@ impl InstallError {
             Self::Store(_) => "store",
             Self::Refused(_) => "code_refused",
             Self::ClientRejected(_) => "client_rejected",
+            Self::Throttled { .. } => "throttled",
             Self::NotSent(_) => "unreachable",
             Self::Unknown(_) => "code_in_doubt",
             Self::Unsaved(_) => "unsaved",
             Self::Misuse(_) => "misuse",
+        }
+    }
+
+    /// Whether the same code may be sent again: it is unspent, or nothing is known of it.
+    pub const fn may_repeat(&self) -> bool {
+        match self {
+            Self::NoLock { .. }
+            | Self::Store(_)
+            | Self::Throttled { .. }
+            | Self::NotSent(_)
+            | Self::Unknown(_)
+            | Self::Misuse(_) => true,
+            Self::Refused(_) | Self::ClientRejected(_) | Self::Unsaved(_) => false,
         }
     }
 
@@ -87,6 +106,7 @@ impl InstallError {
                 "start the login again: a code can be used once, and for a short time"
             }
             Self::ClientRejected(_) => "check the client id and its registered redirect URIs",
+            Self::Throttled { .. } => "wait a little, then give the same answer again, or log in again",
             Self::NotSent(_) => "check the network, the proxy settings and the certificates",
             Self::Unsaved(_) => "free the disk; the tokens are in this process's memory alone",
             Self::Misuse(_) => "this is a bug in the host; please report it",
@@ -102,6 +122,10 @@ impl fmt::Display for InstallError {
             Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
             Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
             Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
+            Self::Throttled { retry_after: Some(pause) } => {
+                write!(f, "the server asked for a pause of {} s (429)", pause.0.div_ceil(1000))
+            }
+            Self::Throttled { retry_after: None } => f.write_str("the server asked for a pause (429)"),
             Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
             Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
@@ -118,6 +142,7 @@ impl core::error::Error for InstallError {
             Self::NoLock { cause: None }
             | Self::Refused(_)
             | Self::ClientRejected(_)
+            | Self::Throttled { .. }
             | Self::NotSent(_)
             | Self::Unknown(_)
             | Self::Misuse(_) => None,
@@ -140,21 +165,23 @@ type Next = Step<Install, Installed>;
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 enum State {
     Lock(NewLogin),
-    Read(NewLogin, Conflicts),
-    Exchange { client: Client, sent_at: Timestamp, under: Under },
+    Read(NewLogin),
+    Exchange {
+        client: Client,
+        sent_at: Timestamp,
+        under: Under,
+    },
     Write(Write),
     SavePause(Write),
+    /// The record was changed between our read and our write.
+    Reread(Write),
 }
-
-/// How often the record was changed between our read and our write.
-type Conflicts = u8;
 
 /// What the last read has found, and what of it lives on.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Under {
     revision: Option<Revision>,
     record: Option<Record>,
-    conflicts: Conflicts,
 }
 
 #[derive(Debug)]
@@ -163,6 +190,8 @@ struct Write {
     credentials: Credentials,
     under: Under,
     since: Millis,
+    /// How often there was a conflict.
+    conflicts: u8,
 }
 
 impl Install {
@@ -187,11 +216,14 @@ impl Machine for Install {
         let base = Base { policy, login };
         match (state, input) {
             (State::Lock(new), Input::Locked(locked)) => match locked {
-                Locked::Held => base.then(State::Read(new, 0), Action::Read),
+                Locked::Held => base.then(State::Read(new), Action::Read),
                 Locked::Changed | Locked::TimedOut => Step::Done(Err(InstallError::NoLock { cause: None })),
                 Locked::Unsupported(error) => Step::Done(Err(InstallError::NoLock { cause: Some(error) })),
             },
-            (State::Read(new, conflicts), Input::Read(read)) => base.found(new, conflicts, Found::new(read), now),
+            (State::Read(new), Input::Read(read)) => match Under::found(Found::new(read), None) {
+                Ok(under) => base.begin(new, under, now),
+                Err(error) => Step::Done(Err(InstallError::Store(error))),
+            },
             (State::Exchange { client, sent_at, under }, Input::Replied(replied)) => {
                 let answer = match replied {
                     Ok(response) => token::read_answer(&client, &response, now),
@@ -201,6 +233,13 @@ impl Machine for Install {
             }
             (State::Write(write), Input::Wrote(wrote)) => base.wrote(write, wrote, now),
             (State::SavePause(write), Input::Woke) => base.write(write),
+            // The tokens are here, whatever can be read: what was read before stands in for what cannot.
+            (State::Reread(write), Input::Read(read)) => {
+                match Under::found(Found::new(read), write.under.record.clone()) {
+                    Ok(under) => base.write(Write { under, ..write }),
+                    Err(error) => base.unsaved(write, error, now),
+                }
+            }
             (state, _) => Step::Done(Err(InstallError::Misuse(state.awaits()))),
         }
     }
@@ -217,21 +256,12 @@ impl Base {
         Step::Continue(Install { policy: self.policy, login: self.login, state }, action)
     }
 
-    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record.
-    fn found(self, new: NewLogin, conflicts: Conflicts, found: Found, now: Now) -> Next {
-        let under = match found {
-            Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
-                Under { revision: Some(revision), record: Some(record), conflicts }
-            }
-            Found::Nothing(None) => Under { revision: None, record: None, conflicts },
-            Found::Torn { revision, .. } => Under { revision: Some(revision), record: None, conflicts },
-            Found::Unreadable(error) => return Step::Done(Err(InstallError::Store(error))),
-        };
+    fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
                 self.then(State::Exchange { client, sent_at: now.wall, under }, Action::Send { request, holds: None })
             }
-            NewLogin::Credentials(credentials) => self.write(Write { credentials, under, since: now.monotonic }),
+            NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
         }
     }
 
@@ -243,20 +273,11 @@ impl Base {
             Answer::RefusedByStatus(status) => {
                 return Step::Done(Err(InstallError::Refused(alloc::format!("status {status}"))));
             }
-            Answer::Throttled { .. } => {
-                return Step::Done(Err(InstallError::ClientRejected(super::text("too many requests (429)"))));
-            }
+            Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
             Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
         };
-        let credentials = Credentials {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_at: sent_at.plus(issued.life),
-            obtained_at: Some(sent_at),
-            scope: issued.scope,
-            client: Some(client),
-        };
-        self.write(Write { credentials, under, since: now.monotonic })
+        let credentials = Credentials::issued(issued, client, sent_at);
+        self.write(Write::new(credentials, under, now))
     }
 
     fn write(self, write: Write) -> Next {
@@ -268,9 +289,9 @@ impl Base {
     fn wrote(self, write: Write, wrote: Result<(), WriteError>, now: Now) -> Next {
         match wrote {
             Ok(()) => Step::Done(Ok(write.credentials)),
-            Err(WriteError::Conflict) if write.under.conflicts < self.policy.returns => {
-                let conflicts = write.under.conflicts + 1;
-                self.then(State::Read(NewLogin::Credentials(write.credentials), conflicts), Action::Read)
+            Err(WriteError::Conflict) if write.conflicts < self.policy.returns => {
+                let conflicts = write.conflicts + 1;
+                self.then(State::Reread(Write { conflicts, ..write }), Action::Read)
             }
             Err(WriteError::Conflict) => self.unsaved(write, super::obtain::contended(), now),
             Err(WriteError::Failed(_)) if now.monotonic.minus(write.since) < self.policy.save_time => {
@@ -288,6 +309,27 @@ impl Base {
     }
 }
 
+impl Under {
+    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record. `before` is the
+    /// last record that could be read.
+    fn found(found: Found, before: Option<Record>) -> Result<Self, StoreError> {
+        match found {
+            Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
+                Ok(Self { revision: Some(revision), record: Some(record) })
+            }
+            Found::Nothing(None) => Ok(Self { revision: None, record: None }),
+            Found::Torn { revision, .. } => Ok(Self { revision: Some(revision), record: before }),
+            Found::Unreadable(error) => Err(error),
+        }
+    }
+}
+
+impl Write {
+    fn new(credentials: Credentials, under: Under, now: Now) -> Self {
+        Self { credentials, under, since: now.monotonic, conflicts: 0 }
+    }
+}
+
 fn unanswered(kind: SendErrorKind, detail: String) -> InstallError {
     match kind {
         SendErrorKind::NotSent => InstallError::NotSent(detail),
@@ -300,20 +342,18 @@ impl State {
     const fn awaits(&self) -> &'static str {
         match self {
             Self::Lock(_) => "Lock: Locked",
-            Self::Read(..) => "Read: Read",
+            Self::Read(_) => "Read: Read",
             Self::Exchange { .. } => "Exchange: Replied",
             Self::Write(_) => "Write: Wrote",
             Self::SavePause(_) => "SavePause: Woke",
+            Self::Reread(_) => "Reread: Read",
         }
     }
 }
 
 impl fmt::Debug for Under {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Under")
-            .field("revision", &self.revision)
-            .field("conflicts", &self.conflicts)
-            .finish_non_exhaustive()
+        f.debug_struct("Under").field("revision", &self.revision).finish_non_exhaustive()
     }
 }
 

@@ -118,6 +118,9 @@ pub enum LoginReason {
 pub enum Cause {
     /// Another process kept the lock for longer than the deadline.
     Busy,
+    /// This run has the lock and is refreshing: only [`Obtain::living`](super::Obtain::living) says so, of a run that
+    /// goes on.
+    UnderWay,
     /// There can be no lock here, so a refresh could collide with another one.
     NoLock(StoreError),
     /// The store failed, before anything was spent.
@@ -212,6 +215,7 @@ impl Cause {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::UnderWay => "under_way",
             Self::NoLock(_) => "no_lock",
             Self::Store(_) => "store",
             Self::Corrupt(_) => "corrupt",
@@ -237,7 +241,9 @@ impl Cause {
             ),
             Self::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
             Self::NoClient => Some("set KRAUBE_CLIENT_ID to the client id of the login, or log in with `kraube login`"),
-            Self::BackingOff | Self::Throttled | Self::Contended | Self::TooSoon => Some("try again later"),
+            Self::BackingOff | Self::Throttled | Self::Contended | Self::TooSoon | Self::UnderWay => {
+                Some("try again later")
+            }
             Self::NotSent(_) => Some("check the network, the proxy settings and the certificates"),
             Self::NoAnswer(_) | Self::Unreadable(_) | Self::Status(_) => {
                 Some("try again later; the login is untouched")
@@ -278,6 +284,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy => f.write_str("another process kept the lock on the credentials"),
+            Self::UnderWay => f.write_str("the refresh is still under way"),
             Self::NoLock(_) => f.write_str("the credentials cannot be locked, so they are not refreshed"),
             Self::Store(_) => f.write_str("the credentials cannot be read or stored; nothing was spent"),
             Self::Corrupt(error) => error.fmt(f),

@@ -196,6 +196,22 @@ fn claude_asks_with_its_scopes_and_its_extra_parameter() {
 }
 
 #[test]
+fn f6_the_resource_is_named_in_the_authorization_and_in_the_token_request() {
+    let resource = "https://mcp.example/v1?a=b";
+    let (mut pending, url) = begin(&Provider { resource: Some(resource.into()), ..demo() });
+    assert_eq!(sent(&url)["resource"], resource);
+    let query = format!("code=c&state={}&iss={ISS}", state(&url));
+    let (client, request) = exchange(&mut pending, Callback::Query(&query)).request();
+    assert_eq!(parameters(request.body.expose())["resource"], resource);
+    assert_eq!(client.resource.as_deref(), Some(resource), "it is kept for refreshes");
+    for bad in ["mcp.example", "https://mcp.example/#part"] {
+        let provider = Provider { resource: Some(bad.into()), ..demo() };
+        let redirect = Redirect::Loopback { uri: LOOPBACK.into() };
+        assert_eq!(refused(&provider, redirect), BeginError::InvalidResource, "{bad}");
+    }
+}
+
+#[test]
 fn c3_c4_the_exchange_sends_the_verifier_and_the_same_redirect_uri() {
     let (mut pending, url) = begin(&demo());
     let query = format!("code=the%20c%2Bode&state={}&iss={ISS}", state(&url));

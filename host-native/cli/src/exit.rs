@@ -3,9 +3,11 @@
 use crate::ui;
 use kraube::Error;
 use kraube::core::credential::{Failure, InstallError, LoginReason};
+use kraube::core::device::DeviceError;
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
+use kraube::provider::{DiscoveryError, ProviderError};
 use std::process::ExitCode;
 
 /// The exit code. [`TABLE`] documents it.
@@ -104,11 +106,28 @@ impl From<&Error> for Code {
     }
 }
 
+impl From<&ProviderError> for Code {
+    fn from(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Discovery(DiscoveryError::Unreachable { .. }) => Self::Unavailable,
+            ProviderError::Unknown { .. }
+            | ProviderError::File { .. }
+            | ProviderError::NoDemoIssuer
+            | ProviderError::DemoIssuer(_)
+            | ProviderError::Path(_)
+            | ProviderError::Discovery(_)
+            | _ => Self::Error,
+        }
+    }
+}
+
 impl From<&LoginError> for Code {
     fn from(error: &LoginError) -> Self {
         match error {
             LoginError::Failed(error) => error.into(),
             LoginError::Denied { .. } => Self::Refused,
+            LoginError::Device(DeviceError::Denied | DeviceError::Refused(_)) => Self::Refused,
+            LoginError::Device(DeviceError::Unreachable(_)) => Self::Unavailable,
             LoginError::Begin(_)
             | LoginError::Listener(_)
             | LoginError::TimedOut { .. }
@@ -116,6 +135,7 @@ impl From<&LoginError> for Code {
             | LoginError::NotTheAnswer(_)
             | LoginError::NothingPending
             | LoginError::SeveralPending(_)
+            | LoginError::Device(_)
             | LoginError::Restore(_) => Self::Error,
             _ => Self::Error,
         }
@@ -139,7 +159,10 @@ impl From<&Failure> for Code {
 impl From<&InstallError> for Code {
     fn from(error: &InstallError) -> Self {
         match error {
-            InstallError::NoLock { .. } | InstallError::Store(_) | InstallError::NotSent(_) => Self::Unavailable,
+            InstallError::NoLock { .. }
+            | InstallError::Store(_)
+            | InstallError::Throttled { .. }
+            | InstallError::NotSent(_) => Self::Unavailable,
             InstallError::Refused(_) => Self::Refused,
             InstallError::Unknown(_) => Self::InDoubt,
             InstallError::Unsaved(_) => Self::Unsaved,

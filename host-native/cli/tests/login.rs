@@ -187,6 +187,87 @@ fn the_scope_and_the_place_can_be_chosen() {
 }
 
 #[test]
+fn a_server_is_found_by_its_issuer() {
+    let world = World::new();
+    let issuer = world.server.issuer();
+    let args = ["login", "--issuer", &issuer, "--client-id", "mine", "--no-browser"];
+    let shown = shown(start(world.command(&args), ""));
+    let _ = agent(1).get(answer(&shown.url)).call().expect("a page");
+    logged_in(&world, shown.end());
+    let provider = world.stored("kraube")["provider"].clone();
+    assert_eq!(provider["issuer"], issuer.as_str());
+    assert_eq!(provider["revocationEndpoint"], format!("{issuer}/revoke"));
+}
+
+#[test]
+fn a_server_is_found_by_a_resource_and_tokens_are_for_that() {
+    let world = World::new();
+    let resource = format!("{}/resource", world.server.issuer());
+    let args = ["login", "--resource", &resource, "--client-id", "mine", "--no-browser"];
+    let shown = shown(start(world.command(&args), ""));
+    let sent = resource.replace(':', "%3A").replace('/', "%2F");
+    assert!(shown.url.contains(&format!("resource={sent}")), "{}", shown.url);
+    let _ = agent(1).get(answer(&shown.url)).call().expect("a page");
+    logged_in(&world, shown.end());
+    assert_eq!(world.stored("kraube")["provider"]["resource"], resource.as_str());
+}
+
+/// The page of the device flow, as a person uses it.
+fn decide(said: &mut BufReader<ChildStderr>, decision: &str) {
+    let mut lines = said.by_ref().lines().map(|line| line.expect("text"));
+    let page = lines.find(|line| line.starts_with("http")).expect("where to go");
+    let code = lines.find(|line| line.starts_with("  ")).expect("a code");
+    let form = [("user_code", code.trim()), ("decision", decision)];
+    assert_eq!(agent(0).post(&page).send_form(form).expect("a page").status(), 200);
+}
+
+fn with_device(decision: &str) -> (World, (Option<i32>, String)) {
+    let second = std::time::Duration::from_secs(1);
+    let world = World::with(Config { auto_approve: false, device_interval: second, ..Config::default() });
+    let mut child = start(login(&world, "demo", &["--device"]), "");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    decide(&mut stderr, decision);
+    let ended = Shown { child, url: String::new(), stderr }.end();
+    (world, ended)
+}
+
+#[test]
+fn a_person_agrees_on_another_machine() {
+    let (world, ended) = with_device("approve");
+    logged_in(&world, ended);
+    assert_eq!(world.server.counters().authorizations, 0, "no browser was asked for here");
+}
+
+#[test]
+fn a_person_says_no_on_another_machine() {
+    let (world, (code, said)) = with_device("deny");
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("error: the login was denied\n\nhint: start the login again"), "{said}");
+    assert!(!world.path().exists());
+}
+
+#[test]
+fn without_a_display_a_server_with_the_device_flow_is_asked_for_that() {
+    let second = std::time::Duration::from_secs(1);
+    let world = World::with(Config { device_interval: second, ..Config::default() });
+    let run = world.run_with(login(&world, "demo", &[]), "");
+    run.says(&["On another machine, open this address:", "/device\n"]);
+    logged_in(&world, (Some(run.code), run.stderr));
+}
+
+#[test]
+fn a_server_that_cannot_be_found_is_named_with_what_was_tried() {
+    let world = World::new();
+    let issuer = format!("{}/tenant", world.server.issuer());
+    let tried = format!("{}/.well-known/oauth-authorization-server/tenant", world.server.issuer());
+    world.run(&["login", "--issuer", &issuer]).fails(1, &["publishes no metadata (tried ", &tried]);
+    world.run(&["login", "--issuer", "http://id.example"]).fails(1, &["the URL must begin with https://"]);
+    world.run(&["login", "--issuer", "http://127.0.0.1:1"]).fails(7, &["could not be fetched", "try again later"]);
+    world.run(&["login", "--issuer", &world.server.issuer()]).fails(1, &["there is no client id for the provider"]);
+    world.run(&["login", "--issuer", "https://a.example", "--provider", "demo"]).fails(2, &[]);
+}
+
+#[test]
 fn a_login_replaces_the_login_before_and_is_another_one() {
     let mut world = World::new();
     world.log_in(support::MINUTE);

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::login::Ignored;
+use kraube_core::device::DeviceError;
 use kraube_core::login::{BeginError, RestoreError};
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub enum LoginError {
     SeveralPending(usize),
     /// The login that was begun cannot be taken up again.
     Restore(RestoreError),
+    /// The login with a code on another machine did not happen.
+    Device(DeviceError),
     /// A path, a store, an exchange or the system failed.
     Failed(Error),
 }
@@ -55,6 +58,7 @@ impl LoginError {
             Self::NothingPending => "nothing_pending",
             Self::SeveralPending(_) => "several_pending",
             Self::Restore(error) => error.code(),
+            Self::Device(error) => error.code(),
             Self::Failed(error) => error.code(),
         }
     }
@@ -69,6 +73,7 @@ impl LoginError {
             Self::NothingPending => Some("begin a login first"),
             Self::SeveralPending(_) => Some("paste the whole address of the page that the browser ended on"),
             Self::Failed(error) => error.hint(),
+            Self::Device(error) => error.hint(),
             Self::Begin(_) | Self::NotTheAnswer(_) | Self::Restore(_) => None,
         }
     }
@@ -95,6 +100,7 @@ impl fmt::Display for LoginError {
                 write!(f, "{count} logins were begun here, and a code alone does not say which it belongs to")
             }
             Self::Restore(error) => error.fmt(f),
+            Self::Device(error) => error.fmt(f),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -112,6 +118,7 @@ impl std::error::Error for LoginError {
             | Self::NotTheAnswer(_)
             | Self::NothingPending
             | Self::SeveralPending(_)
+            | Self::Device(_)
             | Self::Restore(_) => None,
         }
     }
@@ -120,6 +127,12 @@ impl std::error::Error for LoginError {
 impl From<Error> for LoginError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<DeviceError> for LoginError {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
     }
 }
 

@@ -7,7 +7,6 @@ use crate::drive::timestamp;
 use crate::error::Error;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::sys;
-use kraube_core::credential::InstallError;
 use kraube_core::login::{
     AuthorizationUrl, Callback, Exchange, Ignored, Login, PENDING_LIFE, Pending, Redirect, RestoreError, Verdict,
     state_in_pasted,
@@ -83,7 +82,8 @@ pub fn finish(path: Option<&Path>, pasted: &str) -> Result<LoggedIn, LoginError>
     match account::install(store, new_login(exchange)) {
         Ok(credentials) => Ok(LoggedIn { credentials, path }),
         Err(error) => {
-            if !is_settled(&error) {
+            let over = matches!(&error, Error::Login(error) if !error.may_repeat());
+            if !over {
                 save(&file, &blob)?;
             }
             Err(error.into())
@@ -184,12 +184,6 @@ fn waiting(store: &FileStore, now: Timestamp) -> Result<Found, LoginError> {
 fn is_old(entry: &fs::DirEntry, now: Timestamp) -> bool {
     let modified = entry.metadata().and_then(|meta| meta.modified());
     modified.is_ok_and(|modified| now.since(timestamp(modified)) > PENDING_LIFE)
-}
-
-/// Whether the code was spent or refused for certain: the same answer is of no use any more.
-fn is_settled(error: &Error) -> bool {
-    use InstallError::{ClientRejected, Refused, Unsaved};
-    matches!(error, Error::Login(Refused(_) | ClientRejected(_) | Unsaved(_)))
 }
 
 fn save(file: &Path, blob: &Blob) -> Result<(), LoginError> {

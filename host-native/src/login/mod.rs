@@ -4,6 +4,7 @@
 //! | | when |
 //! |---|---|
 //! | [`login`] | a person is there, with a browser on this machine or on another one |
+//! | [`device()`] | there is no browser here, and the server lets a person agree on another machine (RFC 8628) |
 //! | [`login_manual`] | the program brings its own way to show a URL and to ask for a code, and its own store |
 //! | [`start`], [`finish`] | two commands, with nothing running in between |
 //!
@@ -25,16 +26,19 @@
 //! ```
 //!
 //! This file holds the browser login; beside it: the listener (`loopback`), its `pages`, the `browser`, pasted lines
-//! (`paste`), logins without a listener (`manual`).
+//! (`paste`), logins without a listener (`manual`), and with a code for another machine (`device`).
 
 mod browser;
+mod device;
 mod error;
 mod loopback;
 mod manual;
 mod pages;
 mod paste;
 
+pub use device::device;
 pub use error::LoginError;
+pub use kraube_core::device::Instructions;
 pub use kraube_core::login::{AuthorizationUrl, Ignored, Redirect};
 pub use manual::{finish, login_manual, start};
 
@@ -66,12 +70,15 @@ use zeroize::Zeroizing;
 /// [`LoginError`]. What was stored before is still stored.
 pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt) -> Result<LoggedIn, LoginError> {
     provider.client().map_err(kraube_core::login::BeginError::MissingClientId)?;
+    let unavailable = if options.browser { browser::unavailable() } else { None };
+    if unavailable.is_some() && provider.device_authorization_endpoint.is_some() {
+        return device(provider, options.path.as_deref(), prompt);
+    }
     let store = account::open(options.path.as_deref())?;
     store.probe().map_err(Error::Store)?;
     let path = store.path().to_owned();
 
     let (sender, arrivals) = mpsc::channel();
-    let unavailable = if options.browser { browser::unavailable() } else { None };
     let opens = options.browser && unavailable.is_none();
     // One request has one redirect URI. Where the browser runs elsewhere, the page that shows the code serves better.
     let manual = !opens && options.paste.is_some() && provider.manual_redirect.is_some();
@@ -117,7 +124,8 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
 pub struct LoginOptions {
     /// Where to store the credentials; `None` for [`default_credentials_path`](crate::default_credentials_path).
     pub path: Option<PathBuf>,
-    /// Whether to open the browser. Where there is none for this person (an SSH session, no display), none is tried.
+    /// Whether to open the browser. Where there is none for this person (an SSH session, no display), none is tried: a
+    /// server that offers the [device flow](device()) is asked for that instead.
     pub browser: bool,
     /// For how long to wait for the answer.
     pub timeout: Duration,
@@ -160,6 +168,11 @@ pub enum Event<'a> {
         url: &'a AuthorizationUrl,
         /// Where the browser will end: at the listener, or at a page that shows the code to paste.
         redirect: &'a Redirect,
+    },
+    /// The person has to type a code in on another machine, and agree there.
+    EnterCode {
+        /// What to show them.
+        instructions: &'a Instructions,
     },
     /// The browser was started.
     BrowserOpened,

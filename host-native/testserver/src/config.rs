@@ -11,12 +11,15 @@ pub struct Config {
     pub port: u16,
     /// Paths, encodings and refusals.
     pub shape: Shape,
-    /// Whether an authorization request is approved at once, with a redirect, or by a person on a page.
+    /// Whether an authorization request is approved at once, with a redirect, or by a person on a page. A device code
+    /// likewise.
     pub auto_approve: bool,
     /// The client identifiers that are registered; `None` accepts any.
     pub client_ids: Option<Vec<String>>,
-    /// The life of an authorization code.
+    /// The life of an authorization code, and of a device code.
     pub code_life: Duration,
+    /// The least time between two polls with a device code; what is announced is this in whole seconds.
+    pub device_interval: Duration,
     /// The life of an access token. `expires_in` is this in whole seconds.
     pub access_life: Duration,
     /// Whether a refresh spends the refresh token and issues the next one. Without it, the answer to a refresh has no
@@ -52,6 +55,7 @@ impl Default for Config {
             auto_approve: true,
             client_ids: None,
             code_life: Duration::from_secs(60),
+            device_interval: Duration::from_secs(5),
             access_life: Duration::from_secs(3600),
             rotate: true,
             grace: None,

@@ -1,6 +1,7 @@
 //! The judge: which codes and tokens exist, which are spent, and what a request for them leads to. No I/O.
 
 use crate::config::{Config, Fault, Shape};
+use crate::device::{self, Devices};
 use crate::observe::{Counters, Event};
 use crate::params::Params;
 use base64::Engine;
@@ -17,6 +18,7 @@ pub(crate) struct Ledger {
     pub(crate) counters: Counters,
     faults: VecDeque<Fault>,
     listeners: Vec<mpsc::Sender<Event>>,
+    pub(crate) devices: Devices,
     codes: HashMap<String, Code>,
     families: Vec<Family>,
     refresh_tokens: HashMap<String, RefreshToken>,
@@ -175,7 +177,8 @@ impl Ledger {
             match params.get("grant_type") {
                 Some("authorization_code") => self.redeem_code(&client_id, &params),
                 Some("refresh_token") => self.redeem_refresh_token(&client_id, &params),
-                Some(_) => Err(Refused::new("unsupported_grant_type", "authorization_code and refresh_token exist")),
+                Some(device::GRANT_TYPE) => self.redeem_device_code(&client_id, &params),
+                Some(_) => Err(Refused::new("unsupported_grant_type", "this server has no such grant")),
                 None => Err(Refused::request("grant_type is missing")),
             }
         });
@@ -230,7 +233,7 @@ impl Ledger {
         self.config.client_ids.as_ref().is_none_or(|known| known.iter().any(|id| id == client_id))
     }
 
-    fn client(&self, params: &Params) -> Result<String, Refused> {
+    pub(crate) fn client(&self, params: &Params) -> Result<String, Refused> {
         let id = params.get("client_id").ok_or(Refused::new("invalid_client", "client_id is missing"))?;
         match self.is_registered(id) {
             true => Ok(id.to_owned()),
@@ -278,6 +281,13 @@ impl Ledger {
         }
         self.counters.codes_redeemed += 1;
         Ok(granted)
+    }
+
+    fn redeem_device_code(&mut self, client_id: &str, params: &Params) -> Result<Granted, Refused> {
+        let presented = params.get("device_code").ok_or(Refused::request("device_code is missing"))?;
+        let agreed = self.devices.poll(&self.config, client_id, presented)?;
+        self.counters.codes_redeemed += 1;
+        Ok(self.issue_login(Some(agreed.client_id), agreed.scope).1)
     }
 
     fn redeem_refresh_token(&mut self, client_id: &str, params: &Params) -> Result<Granted, Refused> {
@@ -379,7 +389,7 @@ fn holds(granted: Option<&str>, scope: &str) -> bool {
     granted.is_some_and(|granted| granted.split(' ').any(|one| one == scope))
 }
 
-fn random(prefix: &str, size: usize) -> String {
+pub(crate) fn random(prefix: &str, size: usize) -> String {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the operating system has random bytes");
     let mut token = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));

@@ -1,6 +1,6 @@
 //! An OAuth 2 authorization server to embed in tests: small, strict, and full of faults on request.
 //!
-//! It issues codes and tokens as the RFCs say (6749, 7636, 7009, 8414, 9207), rotates refresh tokens, treats a spent one
+//! It issues codes and tokens as the RFCs say (6749, 7636, 7009, 8414, 8628, 9207), rotates refresh tokens, treats a spent one
 //! as theft, and counts what it saw. It knows nothing of any client, so it is a fair judge of all of them. It listens on
 //! the loopback interface only and keeps everything in memory.
 //!
@@ -32,15 +32,18 @@
 //! | endpoint | path |
 //! |---|---|
 //! | authorization: PKCE with S256 is required | `/authorize` |
-//! | token: `authorization_code`, `refresh_token` | `/token` |
+//! | token: `authorization_code`, `refresh_token`, device code | `/token` |
+//! | device authorization (RFC 8628); its page for people | `/device_authorization`, `/device` |
 //! | revocation | `/revoke` |
 //! | metadata | `/.well-known/oauth-authorization-server` |
+//! | metadata of the resource | `/.well-known/oauth-protected-resource/resource` |
 //! | a protected resource | `/resource` |
 //! | counters, as JSON and for people | `/counters`, `/` |
 #![forbid(unsafe_code)]
 
 mod authorize;
 mod config;
+mod device;
 mod fault;
 mod ledger;
 mod observe;

@@ -1,5 +1,6 @@
 //! What a person sees. No script, nothing from another origin; every value is escaped.
 
+use crate::device;
 use crate::ledger::AuthorizationRequest;
 use crate::routes::{CALLBACK, COUNTERS, METADATA, RESOURCE, REVOKE, STYLE};
 use crate::server::Shared;
@@ -24,6 +25,8 @@ pub(crate) async fn index(State(shared): State<Arc<Shared>>) -> Response {
         ("authorization", shape.authorize_path()),
         ("token", shape.token_path()),
         ("revocation", REVOKE),
+        ("device authorization", device::AUTHORIZATION),
+        ("device page", device::PAGE),
         ("metadata", METADATA),
         ("protected resource", RESOURCE),
         ("manual redirect URI", CALLBACK),
@@ -91,6 +94,25 @@ pub(crate) fn code(code: &str) -> Response {
         escape(code)
     );
     page(StatusCode::OK, "Your code", "", &body)
+}
+
+/// Asks for the code that a person was shown elsewhere.
+pub(crate) fn device(path: &str, user_code: &str) -> Response {
+    let body = format!(
+        "<p>Type in the code that the program shows you. Agree only if you started that login yourself.\
+         <form method=\"post\" action=\"{path}\">\
+         <p><input name=\"user_code\" value=\"{}\" autocomplete=\"off\" required aria-label=\"code\">\
+         <p><button class=\"main\" name=\"decision\" value=\"approve\">Approve</button> \
+         <button name=\"decision\" value=\"deny\">Deny</button></form>",
+        escape(user_code)
+    );
+    page(StatusCode::OK, "Log in on another machine", "", &body)
+}
+
+/// The decision was heard.
+pub(crate) fn decided(approved: bool) -> Response {
+    let body = "<p>You can close this page and go back to the program.";
+    page(StatusCode::OK, if approved { "The login is approved" } else { "The login is denied" }, "", body)
 }
 
 /// An error that no client is told about.

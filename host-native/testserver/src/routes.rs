@@ -2,6 +2,7 @@
 
 use crate::authorize;
 use crate::config::{Config, Members, Shape, When};
+use crate::device;
 use crate::fault;
 use crate::ledger::{Granted, Refused};
 use crate::observe::Event;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub(crate) const REVOKE: &str = "/revoke";
 pub(crate) const RESOURCE: &str = "/resource";
 pub(crate) const CALLBACK: &str = "/oauth/code/callback";
+pub(crate) const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource/resource";
 pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
 pub(crate) const COUNTERS: &str = "/counters";
 pub(crate) const STYLE: &str = "/style.css";
@@ -34,12 +36,15 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let mut open = Router::new()
         .route(REVOKE, post(revoke).options(preflight))
         .route(RESOURCE, get(resource).options(preflight))
-        .route(METADATA, get(metadata).options(preflight));
+        .route(RESOURCE_METADATA, get(resource_metadata).options(preflight))
+        .route(METADATA, get(metadata).options(preflight))
+        .route(device::AUTHORIZATION, post(device::authorization).options(preflight));
     let mut own = Router::new()
         .route("/", get(pages::index))
         .route(COUNTERS, get(counters))
         .route(STYLE, get(pages::style))
-        .route(CALLBACK, get(authorize::callback));
+        .route(CALLBACK, get(authorize::callback))
+        .route(device::PAGE, get(device::page).post(device::decision));
     for shape in [Shape::Standard, Shape::Claude] {
         open = open.route(shape.token_path(), post(token).options(preflight));
         own = own.route(shape.authorize_path(), get(authorize::request).post(authorize::decision));
@@ -121,7 +126,7 @@ async fn revoke(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
     }
     match read(false, &uri, &headers, &body).and_then(|params| ledger.revoke(&params)) {
         Ok(()) => (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response(),
-        Err(refused) => error(Shape::Standard, refused).into_response(),
+        Err(refused) => error_answer(refused),
     }
 }
 
@@ -132,13 +137,24 @@ async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
         return json_answer(StatusCode::OK, &json!({"resource": "kraube-testserver", "ok": true}));
     }
     // Without credentials there is no error to name (RFC 6750 section 3.1).
-    let challenge = match token {
-        Some(_) => {
-            "Bearer realm=\"kraube\", error=\"invalid_token\", error_description=\"expired, revoked or unknown\""
-        }
-        None => "Bearer realm=\"kraube\"",
+    let error = match token {
+        Some(_) => ", error=\"invalid_token\", error_description=\"expired, revoked or unknown\"",
+        None => "",
     };
+    let metadata = format!("{}{RESOURCE_METADATA}", shared.issuer);
+    let challenge = format!("Bearer realm=\"kraube\", resource_metadata=\"{metadata}\"{error}");
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)]).into_response()
+}
+
+/// RFC 9728 section 2.
+async fn resource_metadata(State(shared): State<Arc<Shared>>) -> Response {
+    let issuer = &shared.issuer;
+    let document = json!({
+        "resource": format!("{issuer}{RESOURCE}"),
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+    });
+    json_answer(StatusCode::OK, &document)
 }
 
 /// RFC 8414 section 2.
@@ -149,9 +165,10 @@ async fn metadata(State(shared): State<Arc<Shared>>) -> Response {
         "authorization_endpoint": format!("{issuer}{}", config.shape.authorize_path()),
         "token_endpoint": format!("{issuer}{}", config.shape.token_path()),
         "revocation_endpoint": format!("{issuer}{REVOKE}"),
+        "device_authorization_endpoint": format!("{issuer}{}", device::AUTHORIZATION),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", device::GRANT_TYPE],
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "code_challenge_methods_supported": ["S256"],
@@ -182,7 +199,7 @@ async fn allow_any_origin(mut response: Response) -> Response {
 }
 
 /// Reads the body of a request to the token or the revocation endpoint (RFC 6749 section 3.2).
-fn read(json: bool, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Params, Refused> {
+pub(crate) fn read(json: bool, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Params, Refused> {
     if headers.contains_key(AUTHORIZATION) {
         return Err(Refused::new("invalid_client", "clients here are public and have no credentials"));
     }
@@ -243,7 +260,11 @@ fn change(object: &mut Value, members: &Members) {
     }
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn error_answer(refused: Refused) -> Response {
+    error(Shape::Standard, refused).into_response()
+}
+
+pub(crate) fn json_answer(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (status, headers, body.to_string()).into_response()
 }

@@ -61,6 +61,7 @@ pub(crate) fn credentials(login: &Login, token_url: &str, live: bool) -> Result<
             client_id: CLIENT.into(),
             body: TokenBody::Form,
             refused_statuses: Vec::new(),
+            resource: None,
         }),
     })
 }

@@ -71,6 +71,7 @@ pub(super) fn client() -> Client {
         client_id: "c".into(),
         body: TokenBody::Form,
         refused_statuses: vec![404],
+        resource: None,
     }
 }
 

@@ -7,7 +7,9 @@ use crate::ui;
 use kraube::core::login::Redirect;
 use kraube::core::provider::Provider;
 use kraube::core::secret::Secret;
-use kraube::login::{Event, LoggedIn, LoginError, LoginOptions};
+use kraube::login::{Event, Instructions, LoggedIn, LoginError, LoginOptions};
+use kraube::provider::Source;
+use qrcode::render::unicode::Dense1x2;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,12 @@ pub(crate) struct Args {
     /// Where to log in: claude, demo, or a name in providers.toml beside the credentials
     #[arg(long, value_name = "NAME", default_value = kraube::provider::DEFAULT)]
     provider: String,
+    /// Log in at the server with this issuer identifier; its endpoints come from its metadata
+    #[arg(long, value_name = "URL", conflicts_with = "provider")]
+    issuer: Option<String>,
+    /// Log in for this resource, such as an MCP server, at the server that it names
+    #[arg(long, value_name = "URL", conflicts_with_all = ["provider", "issuer"])]
+    resource: Option<String>,
     /// The client id of your application at the provider [env: KRAUBE_CLIENT_ID]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -36,11 +44,14 @@ pub(crate) struct Args {
     /// Open no browser, but wait for one on this machine
     #[arg(long, conflicts_with = "manual")]
     no_browser: bool,
+    /// Show a code to type in on another machine, where the server offers that (RFC 8628)
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "start", "finish"])]
+    device: bool,
     /// Print the address and end; `--finish` goes on from there within ten minutes
     #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
     start: bool,
     /// Read the code, or the address of the page that the browser ended on, from standard input
-    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "client_id", "scope"])]
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "issuer", "resource", "client_id", "scope"])]
     finish: bool,
 }
 
@@ -59,6 +70,9 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
     if args.start {
         return start(&provider, path);
     }
+    if args.device {
+        return done(&kraube::login::device(&provider, path, &mut |event: Event<'_>| show(event, false))?);
+    }
     let paste = args.manual || io::stdin().is_terminal();
     let options = LoginOptions {
         path: path.map(Path::to_owned),
@@ -70,8 +84,13 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
 }
 
 fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
-    let found = kraube::provider::find(&args.provider, path, args.client_id.clone());
-    let mut provider = found.map_err(|error| Failed::of(Code::Error, &error))?;
+    let client_id = args.client_id.clone();
+    let found = match (&args.issuer, &args.resource) {
+        (Some(issuer), _) => kraube::provider::discover(Source::Issuer(issuer), path, client_id),
+        (None, Some(resource)) => kraube::provider::discover(Source::Resource(resource), path, client_id),
+        (None, None) => kraube::provider::find(&args.provider, path, client_id),
+    };
+    let mut provider = found.map_err(|error| Failed::of((&error).into(), &error))?;
     if !args.scope.is_empty() {
         provider.scopes.clone_from(&args.scope);
     }
@@ -117,12 +136,29 @@ fn show(event: Event<'_>, paste: bool) {
                 (_, false) => ui::say("Waiting for the browser."),
             }
         }
+        Event::EnterCode { instructions } => enter_code(instructions),
         Event::BrowserFailed { why } => ui::warn(&format!("no browser was opened: {why}")),
         Event::Ignored(reason) => ui::warn(&format!("ignored, and still waiting: {reason}")),
         Event::Received => ui::say("The answer is here; exchanging the code."),
         Event::Exchanging => EXCHANGING.store(true, Ordering::SeqCst),
         Event::Listening { .. } | Event::BrowserOpened | _ => {}
     }
+}
+
+fn enter_code(instructions: &Instructions) {
+    ui::say("On another machine, open this address:\n");
+    ui::say(&instructions.verification_uri);
+    ui::say("\nand type in this code:\n");
+    ui::say(format_args!("  {}", instructions.user_code));
+    let address = instructions.verification_uri_complete.as_ref().unwrap_or(&instructions.verification_uri);
+    if io::stderr().is_terminal()
+        && let Ok(code) = qrcode::QrCode::new(address.as_str())
+    {
+        // Light on dark, as most terminals are.
+        let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+        ui::say(format_args!("\nor scan this:\n\n{picture}"));
+    }
+    ui::say("\nWaiting for your decision there.");
 }
 
 fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {

@@ -72,7 +72,11 @@ fn the_resource_wants_a_live_access_token() {
     let url = server.resource_url();
     let with = |value: &str| send("GET", &url, &[("authorization", value)], "");
     assert_eq!(with(&format!("bearer {}", login.access_token)).status, 200);
-    assert_eq!(get(&url).header("www-authenticate"), "Bearer realm=\"kraube\"");
+    let challenge = get(&url).header("www-authenticate").to_owned();
+    assert!(challenge.starts_with("Bearer ") && !challenge.contains("error"), "{challenge}");
+    let metadata = challenge.split_once("resource_metadata=\"").expect("where its metadata are").1;
+    let document = get(metadata.split('"').next().expect("its end"));
+    assert_eq!(document.member("resource"), url);
     let refused = with("Bearer kr_at_unknown");
     assert_eq!(refused.status, 401);
     assert!(refused.header("www-authenticate").contains("error=\"invalid_token\""));

@@ -60,6 +60,7 @@ pub(super) enum Running {
     Forget(Forget),
 }
 
+#[allow(clippy::large_enum_variant, reason = "it is looked at and dropped")]
 pub(super) enum Ending {
     Obtain(Outcome),
     Install(Installed),

@@ -1,0 +1,277 @@
+//! Under the lock: spending the refresh token, recording how that went, and keeping what was received.
+
+use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
+use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed};
+use crate::http::SendErrorKind;
+use crate::machine::{Action, Revision, Step, StoreError, WriteError};
+use crate::record::{Record, Refusal};
+use crate::secret::Fingerprint;
+use crate::time::{Millis, Now};
+use crate::token::{self, Answer, Issued};
+use alloc::boxed::Box;
+use alloc::string::String;
+
+/// Spending the refresh token.
+impl Run {
+    /// The mark is written before the token is spent. That write proves that the directory takes a durable write, and it
+    /// is what the next holder of the lock finds if this process dies.
+    pub(super) fn mark(self, now: Now) -> Next {
+        let Some(Stored { revision, record }) = &self.last else {
+            return self.reread(now);
+        };
+        let client = record.client.as_ref().or(self.wanted.default_client.as_ref());
+        match (&record.refresh_token, client) {
+            (Some(token), Some(client)) => {
+                let (token, client, replaces) = (token.clone(), client.clone(), Some(*revision));
+                let record = record.marked(self.id, now.wall);
+                let (blob, reserve) = (record.to_blob(), record.reserve());
+                let marked = Stored::of(&blob, record);
+                let sent_at = now.wall;
+                let redeem = Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None };
+                self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
+            }
+            (None, _) => self.serve(Failure::LoginRequired(LoginReason::NoRefreshToken), now),
+            (Some(_), None) => self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now),
+        }
+    }
+
+    pub(super) fn marked(self, redeem: Redeem, wrote: Result<(), WriteError>, now: Now) -> Next {
+        match wrote {
+            Ok(()) => self.send(redeem, now),
+            Err(WriteError::Conflict) => self.reread(now),
+            Err(WriteError::Failed(error)) => {
+                self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Store(error) }, now)
+            }
+        }
+    }
+
+    pub(super) fn send(self, mut redeem: Redeem, now: Now) -> Next {
+        redeem.sent_at = now.wall;
+        let request = token::refresh_request(&redeem.client, &redeem.token);
+        let holds = Some(redeem.marked.revision);
+        self.then(State::Exchange(redeem), Action::Send { request, holds })
+    }
+
+    pub(super) fn answered(self, redeem: Redeem, answer: Answer, now: Now) -> Next {
+        let record = &redeem.marked.record;
+        match answer {
+            Answer::Issued(issued) => self.issued(redeem, issued, now),
+            Answer::Refused { .. } => self.refuse(redeem, now),
+            Answer::RefusedByStatus(status) => {
+                let again = record.retries > 0 && record.last_status == Some(status);
+                if again { self.refuse(redeem, now) } else { self.park(redeem, Cause::Status(status), None, now) }
+            }
+            Answer::Throttled { retry_after } => self.park(redeem, Cause::Throttled, retry_after, now),
+            Answer::ClientRejected { detail } => self.park(redeem, Cause::ClientRejected(detail), None, now),
+            Answer::Unknown { retry_after: Some(pause), detail } => {
+                self.doubting(&redeem).park(redeem, Cause::Unreadable(detail), Some(pause), now)
+            }
+            Answer::Unknown { retry_after: None, detail } => {
+                self.unknown(redeem, false, Cause::Unreadable(detail), now)
+            }
+        }
+    }
+
+    pub(super) fn unanswered(mut self, mut redeem: Redeem, kind: SendErrorKind, detail: String, now: Now) -> Next {
+        match kind {
+            SendErrorKind::LockLost => {
+                self.held = None;
+                self.lock(None, now)
+            }
+            SendErrorKind::NotSent if redeem.not_sent == 0 => {
+                redeem.not_sent = 1;
+                self.send(redeem, now)
+            }
+            SendErrorKind::NotSent => self.park(redeem, Cause::NotSent(detail), None, now),
+            SendErrorKind::MaybeSent => self.unknown(redeem, false, Cause::NoAnswer(detail), now),
+            SendErrorKind::TimedOut => self.unknown(redeem, true, Cause::NoAnswer(detail), now),
+        }
+    }
+
+    /// The token may be spent. The same token is sent again, while the server may still forgive a repetition: if the
+    /// rotation happened, its answer is lost for good, so there is nothing left to lose.
+    fn unknown(self, mut redeem: Redeem, timed_out: bool, cause: Cause, now: Now) -> Next {
+        let run = self.doubting(&redeem);
+        let first = *redeem.first_unknown.get_or_insert(now.monotonic);
+        let pause = if timed_out { run.policy.resend_pause } else { Millis::ZERO };
+        let leaves = now.monotonic.minus(first).0.saturating_add(pause.0);
+        let in_time = redeem.resends == 0 || leaves <= run.policy.resend_window.0;
+        let spare = now.monotonic.minus(run.started) < run.policy.deadline;
+        if run.single || redeem.resends >= run.policy.resends || !in_time || !spare {
+            return run.park(redeem, cause, None, now);
+        }
+        redeem.resends += 1;
+        if pause == Millis::ZERO {
+            return run.send(redeem, now);
+        }
+        run.then(State::ResendPause(redeem), Action::Wait { time: pause })
+    }
+
+    fn doubting(mut self, redeem: &Redeem) -> Self {
+        self.doubt = Some(redeem.token.fingerprint());
+        self
+    }
+
+    fn refuse(mut self, redeem: Redeem, now: Now) -> Next {
+        let token = redeem.token.fingerprint();
+        let refusal = if self.doubt == Some(token) { Refusal::RotationLost } else { Refusal::Revoked };
+        self.last = Some(redeem.marked);
+        self.record_refusal(Refuse { token, refusal, tries: 0 }, now)
+    }
+
+    fn record_refusal(self, refuse: Refuse, now: Now) -> Next {
+        let Some(stored) = &self.last else {
+            return self.serve(Failure::LoginRequired(LoginReason::Refused(refuse.refusal)), now);
+        };
+        let blob = stored.record.refused(refuse.refusal).to_blob();
+        let replaces = Some(stored.revision);
+        self.then(State::Refuse(refuse), Action::Write { replaces, blob, reserve: 0 })
+    }
+
+    pub(super) fn refused(self, mut refuse: Refuse, wrote: Result<(), WriteError>, now: Now) -> Next {
+        let conflict = wrote == Err(WriteError::Conflict);
+        if conflict && refuse.tries < self.policy.returns {
+            refuse.tries += 1;
+            return self.look(Look::Confirm(refuse));
+        }
+        self.serve(Failure::LoginRequired(LoginReason::Refused(refuse.refusal)), now)
+    }
+
+    /// A refusal is believed of the token that was sent, and of no other.
+    pub(super) fn confirm(mut self, refuse: Refuse, stored: Stored, now: Now) -> Next {
+        let record = &stored.record;
+        if record.refresh_fingerprint() != Some(refuse.token) || record.marked_by_other(self.id) {
+            return self.reread(now);
+        }
+        let recorded = record.refused;
+        self.last = Some(stored);
+        match recorded {
+            Some(refusal) => self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now),
+            None => self.record_refusal(refuse, now),
+        }
+    }
+
+    /// Nobody tries again before `retry_at`. The mark goes only where the token is certainly unspent.
+    fn park(mut self, redeem: Redeem, cause: Cause, retry_after: Option<Millis>, now: Now) -> Next {
+        let Redeem { marked: Stored { revision, record }, .. } = redeem;
+        let unreachable = matches!(cause, Cause::NotSent(_));
+        let retries = if unreachable { record.retries } else { record.retries.saturating_add(1) };
+        let pause = if unreachable { self.policy.unreachable_pause } else { self.policy.backoff(record.retries) };
+        let retry_at = now.wall.plus(retry_after.unwrap_or(pause));
+        let status = if let Cause::Status(status) = cause { Some(status) } else { None };
+        let parked = record.parked(retry_at, retries, status, self.doubt.is_some());
+        self.obstacle = cause.clone();
+        let failure = self.unavailable(Some(retry_at), cause);
+        self.then(
+            State::Park { failure },
+            Action::Write { replaces: Some(revision), blob: parked.to_blob(), reserve: 0 },
+        )
+    }
+}
+
+/// Keeping what was received.
+impl Run {
+    fn issued(self, redeem: Redeem, issued: Issued, now: Now) -> Next {
+        let record = redeem.marked.record.renewed(issued, redeem.sent_at);
+        let redeemed = Some(redeem.token.fingerprint());
+        self.save(Commit { record, replaces: Some(redeem.marked.revision), redeemed, since: now.monotonic })
+    }
+
+    pub(super) fn save(self, commit: Commit) -> Next {
+        let (replaces, blob) = (commit.replaces, commit.record.to_blob());
+        self.then(State::Commit(commit), Action::Write { replaces, blob, reserve: 0 })
+    }
+
+    pub(super) fn committed(mut self, commit: Commit, wrote: Result<(), WriteError>, now: Now) -> Next {
+        match wrote {
+            Ok(()) => {
+                let revision = Some(commit.record.to_blob().revision());
+                self.saved(commit.record, revision, now)
+            }
+            Err(WriteError::Conflict) if self.merges < self.policy.returns => {
+                self.merges += 1;
+                self.look(Look::Merge(Box::new(commit)))
+            }
+            Err(WriteError::Conflict) => self.unsaved(commit.record, commit.redeemed, contended(), now),
+            Err(WriteError::Failed(error)) => {
+                if now.monotonic.minus(commit.since) < self.policy.save_time {
+                    let time = self.policy.save_pause;
+                    return self.then(State::SavePause(commit), Action::Wait { time });
+                }
+                self.unsaved(commit.record, commit.redeemed, error, now)
+            }
+        }
+    }
+
+    /// The tokens are stored. They are handed out even below the margin; only where they are of no use at all, the
+    /// run begins anew.
+    fn saved(mut self, record: Record, revision: Option<Revision>, now: Now) -> Next {
+        self.doubt = None;
+        self.note(&record);
+        self.last = revision.map(|revision| Stored { revision, record });
+        if self.is_alive(now) { self.ready(Via::Exchange, None, now) } else { self.reread(now) }
+    }
+
+    pub(super) fn merge(mut self, commit: Commit, found: Found, now: Now) -> Next {
+        let stored = match found {
+            Found::Record(stored) => stored,
+            Found::Nothing(_) => return failed(Failure::LoginRequired(LoginReason::LoggedOut)),
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                return self.unsaved(commit.record, commit.redeemed, contended(), now);
+            }
+        };
+        if stored.record.same_tokens(&commit.record) {
+            return self.saved(stored.record, Some(stored.revision), now);
+        }
+        let there = stored.record.refresh_fingerprint();
+        if there != commit.redeemed {
+            if let Err(failure) = self.same_account(&stored.record) {
+                return failed(failure);
+            }
+            if there.is_some() {
+                self.last = Some(stored);
+                return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now);
+            }
+            // Another program has dropped the refresh token of this login. Ours is the only one that is left.
+        }
+        let record = commit.record.over(&stored.record);
+        self.save(Commit { record, replaces: Some(stored.revision), ..commit })
+    }
+
+    /// Nothing is sent while an earlier rotation is not stored: it comes first.
+    pub(super) fn settle_unsaved(mut self, unsaved: Unsaved, found: Found, now: Now) -> Next {
+        let (replaces, stored) = match found {
+            Found::Record(stored) => (Some(stored.revision), Some(stored.record)),
+            Found::Nothing(blank) => match blank {
+                Some(blank) => (Some(blank.revision), Some(blank.record)),
+                None => (None, None),
+            },
+            Found::Torn { .. } | Found::Unreadable(_) => {
+                let Unsaved { record, replaces: redeemed, cause, .. } = unsaved;
+                return self.unsaved(record, redeemed, cause, now);
+            }
+        };
+        let there = stored.as_ref().and_then(Record::refresh_fingerprint);
+        let Unsaved { record, replaces: redeemed, .. } = unsaved;
+        if stored.as_ref().is_some_and(|stored| stored.same_tokens(&record)) {
+            return self.saved(record, replaces, now);
+        }
+        let dropped = stored.as_ref().is_some_and(|stored| {
+            let same = stored.login.is_none() || stored.login == record.login;
+            same && there.is_none() && !stored.is_logged_out()
+        });
+        if there != redeemed && !dropped {
+            // Logged out, or another login: the unsaved rotation belongs to nothing any more.
+            return self.reread(now);
+        }
+        let record = stored.as_ref().map_or_else(|| record.clone(), |stored| record.over(stored));
+        self.merges = 0;
+        self.save(Commit { record, replaces, redeemed, since: now.monotonic })
+    }
+
+    fn unsaved(mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
+        self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
+        let ready = self.living(now, None).map(|ready| Ready { via: Via::Exchange, ..ready });
+        Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
+    }
+}

@@ -1,0 +1,167 @@
+//! The device authorization grant: normative lines I1 to I3.
+
+mod common;
+
+use common::{CANARY, ISSUER, json, now, parameters, response};
+use kraube_core::device::{Device, DeviceError, Instructions, Polled, Polling};
+use kraube_core::http::{Response, SendError, SendErrorKind};
+use kraube_core::provider::Provider;
+use kraube_core::time::{Millis, Now, Timestamp};
+
+const ISSUED: &str = r#"{"access_token":"at","refresh_token":"rt","token_type":"Bearer","expires_in":60}"#;
+
+fn document(extra: &str) -> Response {
+    let uri = "https://auth.example/device";
+    json(
+        200,
+        format!(
+            r#"{{"device_code":"{CANARY}","user_code":"AB-CD","verification_uri":"{uri}","expires_in":60{extra}}}"#
+        ),
+    )
+}
+
+fn begin(extra: &str) -> (Instructions, Polling) {
+    let provider = Provider::demo(ISSUER).expect("a valid issuer");
+    let (device, _) = Device::begin(&provider).expect("the demo offers it");
+    device.read(Ok(document(extra)), now()).expect("a code")
+}
+
+fn later(seconds: u64) -> Now {
+    Now { monotonic: Millis(now().monotonic.0 + seconds * 1000), ..now() }
+}
+
+fn error(code: &str) -> Result<Response, SendError> {
+    Ok(json(400, format!(r#"{{"error":"{code}"}}"#)))
+}
+
+/// The wait after this answer to the first poll, in seconds.
+fn wait_after(polling: Polling, answer: Result<Response, SendError>) -> (u64, Polling) {
+    match polling.receive(answer, Timestamp(0), now()).expect("it goes on") {
+        Polled::Pending(polling) => (polling.wait(now()).expect("the code is good").0 / 1000, polling),
+        Polled::Done(_) => panic!("no tokens were issued"),
+    }
+}
+
+#[test]
+fn the_request_is_a_form_with_the_scope_and_the_resource() {
+    let mut provider = Provider::demo(ISSUER).expect("a valid issuer");
+    provider.scopes = vec!["a".into(), "b".into()];
+    provider.resource = Some("https://mcp.example".into());
+    let (_, request) = Device::begin(&provider).expect("the demo offers it");
+    assert_eq!(request.url.as_str(), "https://auth.example/device_authorization");
+    assert_eq!(request.content_type, "application/x-www-form-urlencoded");
+    let sent: Vec<_> = parameters(request.body.expose()).into_iter().collect();
+    let expected = [("client_id", "kraube-demo"), ("resource", "https://mcp.example"), ("scope", "a b")];
+    assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn what_cannot_begin_sends_nothing() {
+    assert_eq!(Device::begin(&Provider::claude()).expect_err("it has none").code(), "no_device_flow");
+    let provider = Provider { client_id: None, ..Provider::demo(ISSUER).expect("a valid issuer") };
+    assert_eq!(Device::begin(&provider).expect_err("no client").code(), "missing_client_id");
+}
+
+#[test]
+fn i1_polls_come_no_faster_than_the_interval_and_slow_down_holds_for_all_later_ones() {
+    for (extra, seconds) in [("", 5), (r#","interval":7"#, 7), (r#","interval":0"#, 1)] {
+        let (_, polling) = begin(extra);
+        assert_eq!(polling.wait(now()), Some(Millis::from_secs(seconds)), "{extra}");
+    }
+    // Not even where the code will have expired by then.
+    assert_eq!(begin(r#","interval":9999"#).1.wait(now()), None);
+    let (_, polling) = begin("");
+    let (wait, polling) = wait_after(polling, error("authorization_pending"));
+    assert_eq!(wait, 5);
+    let (wait, polling) = wait_after(polling, error("slow_down"));
+    assert_eq!(wait, 10);
+    let (wait, _) = wait_after(polling, error("authorization_pending"));
+    assert_eq!(wait, 10);
+}
+
+#[test]
+fn i2_a_server_that_does_not_answer_is_asked_less_often_and_any_other_error_ends_it() {
+    let (_, polling) = begin("");
+    let lost = || SendError { kind: SendErrorKind::TimedOut, detail: String::new() };
+    let (wait, polling) = wait_after(polling, Err(lost()));
+    assert_eq!(wait, 10);
+    let (wait, polling) = wait_after(polling, Err(lost()));
+    assert_eq!(wait, 20);
+    let (wait, _) = wait_after(polling, Ok(json(503, "")));
+    assert_eq!(wait, 40);
+    let (wait, _) = wait_after(begin("").1, Ok(response(429, None, Some("30"), "")));
+    assert_eq!(wait, 30);
+    for (answer, code) in [
+        (error("invalid_grant"), "device_refused"),
+        (error("invalid_client"), "device_refused"),
+        (error("access_denied"), "denied"),
+        (error("expired_token"), "device_code_expired"),
+        (Ok(json(404, "")), "device_refused"),
+        (Ok(json(200, "{}")), "code_in_doubt"),
+        // An error code counts in an error alone.
+        (Ok(json(200, r#"{"error":"authorization_pending"}"#)), "code_in_doubt"),
+    ] {
+        let error = begin("").1.receive(answer, Timestamp(0), now()).expect_err("it is over");
+        assert_eq!(error.code(), code);
+    }
+}
+
+#[test]
+fn i3_after_the_life_of_the_code_nothing_is_sent() {
+    let (instructions, polling) = begin("");
+    assert_eq!(instructions.life, Millis(60_000));
+    assert!(polling.wait(later(59)).is_some());
+    assert_eq!(polling.wait(later(60)), None);
+    // A wait that would end too late is not begun.
+    let (_, polling) = begin(r#","interval":50"#);
+    let Ok(Polled::Pending(polling)) = polling.receive(error("slow_down"), Timestamp(0), later(50)) else {
+        panic!("it goes on");
+    };
+    assert_eq!(polling.wait(later(50)), None);
+}
+
+#[test]
+fn the_tokens_live_from_the_moment_the_poll_was_sent() {
+    let (_, polling) = begin("");
+    let sent = parameters(polling.request().body.expose());
+    assert_eq!(sent["grant_type"], "urn:ietf:params:oauth:grant-type:device_code");
+    assert_eq!((sent["device_code"].as_str(), sent["client_id"].as_str()), (CANARY, "kraube-demo"));
+    let Ok(Polled::Done(credentials)) = polling.receive(Ok(json(200, ISSUED)), Timestamp(1000), later(9)) else {
+        panic!("tokens were issued");
+    };
+    assert_eq!((credentials.access_token.expose(), credentials.expires_at), ("at", Timestamp(61_000)));
+    assert_eq!(credentials.refresh_token.expect("one was issued").expose(), "rt");
+    assert_eq!(credentials.client.expect("where to refresh it").client_id, "kraube-demo");
+}
+
+#[test]
+fn an_answer_without_a_usable_code_is_an_error() {
+    for (answer, code) in [
+        (json(200, "{}"), "device_unreadable"),
+        (json(200, "<html>"), "device_unreadable"),
+        (json(400, r#"{"error":"invalid_client"}"#), "device_refused"),
+        (json(302, ""), "device_refused"),
+        (document(r#","device_code":"twice""#), "device_unreadable"),
+    ] {
+        let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+        assert_eq!(device.read(Ok(answer), now()).expect_err("no code").code(), code);
+    }
+    for uri in ["javascript:alert(1)", "http://evil.example", "auth.example/device"] {
+        let body = format!(r#"{{"device_code":"d","user_code":"c","verification_uri":"{uri}","expires_in":60}}"#);
+        let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+        assert_eq!(device.read(Ok(json(200, body)), now()).expect_err(uri), DeviceError::Unreadable);
+    }
+    // Of a bad second address the first one is enough.
+    let (instructions, _) = begin(r#","verification_uri_complete":"file:///etc""#);
+    assert_eq!(instructions.verification_uri_complete, None);
+}
+
+#[test]
+fn codes_of_others_are_fit_for_a_terminal_and_ours_is_not_shown() {
+    let body = r#"{"device_code":"d","user_code":"A\u001b[2J","verification_uri":"https://a.example","expires_in":60}"#;
+    let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+    let (instructions, _) = device.read(Ok(json(200, body)), now()).expect("a code");
+    assert_eq!(instructions.user_code, "A[2J");
+    let (instructions, polling) = begin("");
+    assert!(!format!("{instructions:?}{polling:?}{:?}", polling.request()).contains(CANARY));
+}

@@ -1,0 +1,245 @@
+//! Finding an authorization server: normative lines A5 and F1 to F8, faults 16 and 17.
+
+use kraube_core::discovery::{Discovery, DiscoveryError, Fetched, Found, Next};
+use kraube_core::http::{Response, SendError, SendErrorKind};
+use serde_json::{Value, json};
+
+/// The documents of a network, by URL; all else is 404.
+type Network<'a> = &'a [(&'a str, Fetched)];
+
+/// What was found, and what was fetched on the way.
+fn search(start: Result<Next, DiscoveryError>, network: Network<'_>) -> (Result<Found, DiscoveryError>, Vec<String>) {
+    let mut fetched = Vec::new();
+    let mut next = start;
+    loop {
+        match next {
+            Ok(Next::Fetch(discovery, url)) => {
+                fetched.push(url.as_str().to_owned());
+                let answer = network.iter().find(|(known, _)| *known == url.as_str()).map(|(_, answer)| answer.clone());
+                next = discovery.receive(Ok(answer.unwrap_or(Fetched { status: 404, ..Fetched::default() })));
+            }
+            Ok(Next::Found(found)) => return (Ok(found), fetched),
+            Err(error) => return (Err(error), fetched),
+        }
+    }
+}
+
+fn of_issuer(issuer: &str, network: Network<'_>) -> Result<Found, DiscoveryError> {
+    search(Discovery::of_issuer(issuer), network).0
+}
+
+fn of_resource(resource: &str, network: Network<'_>) -> Result<Found, DiscoveryError> {
+    search(Discovery::of_resource(resource), network).0
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, DiscoveryError>) -> &'static str {
+    result.expect_err("it must not be used").code()
+}
+
+fn document(document: &Value) -> Fetched {
+    Fetched { status: 200, body: document.to_string().into_bytes(), ..Fetched::default() }
+}
+
+fn metadata(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": "https://auth.example/authorize",
+        "token_endpoint": "https://auth.example/token",
+        "code_challenge_methods_supported": ["plain", "S256"],
+    })
+}
+
+fn with(mut document: Value, name: &str, value: Value) -> Fetched {
+    document[name] = value;
+    self::document(&document)
+}
+
+const ISSUER: &str = "https://auth.example";
+const AT_ROOT: &str = "https://auth.example/.well-known/oauth-authorization-server";
+const MCP: &str = "https://mcp.example/v1";
+const MCP_METADATA: &str = "https://mcp.example/.well-known/oauth-protected-resource/v1";
+
+#[test]
+fn f3_the_well_known_places_are_tried_in_their_order() {
+    let (result, fetched) = search(Discovery::of_issuer("https://auth.example/tenant1/"), &[]);
+    let expected = [
+        "https://auth.example/.well-known/oauth-authorization-server/tenant1",
+        "https://auth.example/.well-known/openid-configuration/tenant1",
+        "https://auth.example/tenant1/.well-known/openid-configuration",
+    ];
+    assert_eq!(fetched, expected);
+    let Err(DiscoveryError::NoServerMetadata { tried, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(tried, expected);
+
+    let (_, fetched) = search(Discovery::of_issuer(ISSUER), &[]);
+    assert_eq!(fetched, [AT_ROOT, "https://auth.example/.well-known/openid-configuration"]);
+}
+
+#[test]
+fn f8_the_endpoints_come_from_the_metadata() {
+    let mut document = metadata(ISSUER);
+    document["revocation_endpoint"] = json!("https://auth.example/revoke");
+    document["authorization_response_iss_parameter_supported"] = json!(true);
+    let found = of_issuer(ISSUER, &[(AT_ROOT, self::document(&document))]).expect("it is there");
+    assert!(found.server.sends_iss);
+    let provider = found.provider(Some("me".into()));
+    assert!(provider.expects_iss);
+    let client = provider.client().expect("there is a client id");
+    assert_eq!(client.issuer.as_deref(), Some(ISSUER));
+    assert_eq!(client.token_endpoint.as_str(), "https://auth.example/token");
+    assert_eq!(client.revocation_endpoint.map(String::from).as_deref(), Some("https://auth.example/revoke"));
+}
+
+#[test]
+fn a_page_that_is_shown_for_every_path_is_no_document() {
+    let page = Fetched { status: 200, body: b"<!doctype html>".to_vec(), ..Fetched::default() };
+    let openid = "https://auth.example/.well-known/openid-configuration";
+    let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
+    assert!(of_issuer(ISSUER, &network).is_ok());
+}
+
+#[test]
+fn f1_fault_16_the_issuer_of_the_document_must_be_the_one_asked_for_letter_by_letter() {
+    for other in ["https://auth.example/", "https://AUTH.example", "https://auth.example:443", "https://evil.example"] {
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, document(&metadata(other)))])), "metadata_issuer_mismatch");
+    }
+}
+
+#[test]
+fn f2_an_issuer_is_https_without_query_and_fragment() {
+    for bad in
+        ["http://auth.example", "https://auth.example?a=b", "https://auth.example#a", "auth.example", "", "\u{1b}"]
+    {
+        assert_eq!(code(Discovery::of_issuer(bad)), "invalid_address", "{bad}");
+    }
+    assert!(Discovery::of_issuer("http://127.0.0.1:8080").is_ok());
+}
+
+#[test]
+fn f5_fault_16_documents_of_the_world_do_not_lead_inside() {
+    for inside in [
+        "http://127.0.0.1/token",
+        "http://localhost/token",
+        "https://LOCALHOST./token",
+        "https://a.localhost/token",
+        "https://169.254.169.254/token",
+        "https://10.1.2.3/token",
+        "https://192.168.0.1/token",
+        "https://100.64.0.1/token",
+        "https://[::1]/token",
+        "https://[fd00::1]/token",
+        "https://[fe80::1]/token",
+        "https://[::ffff:10.0.0.1]/token",
+        "https://0.0.0.0/token",
+    ] {
+        for member in ["token_endpoint", "authorization_endpoint", "revocation_endpoint"] {
+            let network = [(AT_ROOT, with(metadata(ISSUER), member, json!(inside)))];
+            assert_eq!(code(of_issuer(ISSUER, &network)), "inside_address", "{member} {inside}");
+        }
+        let resource = json!({"resource": MCP, "authorization_servers": [inside]});
+        let (result, fetched) = search(Discovery::of_resource(MCP), &[(MCP_METADATA, document(&resource))]);
+        assert_eq!(code(result), "inside_address", "{inside}");
+        assert_eq!(fetched, [MCP, MCP_METADATA]);
+    }
+    let public = [(AT_ROOT, with(metadata(ISSUER), "token_endpoint", json!("https://8.8.8.8/token")))];
+    assert!(of_issuer(ISSUER, &public).is_ok());
+    // A person who names a server of their own network gets it.
+    let own = "https://10.0.0.5";
+    let network = [("https://10.0.0.5/.well-known/oauth-authorization-server", {
+        with(metadata(own), "token_endpoint", json!("https://10.0.0.6/token"))
+    })];
+    assert!(of_issuer(own, &network).is_ok());
+}
+
+#[test]
+fn endpoints_that_are_no_https_urls_are_refused() {
+    for bad in ["http://auth.example/token", "javascript:alert(1)", "file:///etc/passwd", "https://a@auth.example/"] {
+        let network = [(AT_ROOT, with(metadata(ISSUER), "authorization_endpoint", json!(bad)))];
+        assert_eq!(code(of_issuer(ISSUER, &network)), "invalid_address", "{bad}");
+    }
+    for member in ["token_endpoint", "authorization_endpoint"] {
+        let network = [(AT_ROOT, with(metadata(ISSUER), member, Value::Null))];
+        assert_eq!(code(of_issuer(ISSUER, &network)), "metadata_incomplete", "{member}");
+    }
+}
+
+#[test]
+fn a5_fault_17_a_server_that_does_not_check_the_verifier_is_refused() {
+    let methods = |methods: Value| with(metadata(ISSUER), "code_challenge_methods_supported", methods);
+    let resource = (MCP_METADATA, document(&json!({"resource": MCP, "authorization_servers": [ISSUER]})));
+    for none in [json!([]), json!(["plain"])] {
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, methods(none.clone()))])), "no_pkce");
+        assert_eq!(code(of_resource(MCP, &[resource.clone(), (AT_ROOT, methods(none))])), "no_pkce");
+    }
+    // One that says nothing is used where a person named it; a resource must not choose it for them.
+    assert!(of_issuer(ISSUER, &[(AT_ROOT, methods(Value::Null))]).is_ok());
+    assert_eq!(code(of_resource(MCP, &[resource, (AT_ROOT, methods(Value::Null))])), "no_pkce");
+}
+
+#[test]
+fn a_challenge_names_the_document_of_the_resource() {
+    let elsewhere = "https://mcp.example/about";
+    let challenge = format!("Bearer scope=\"files:read files:write\", resource_metadata=\"{elsewhere}\"");
+    let unauthorized = Fetched { status: 401, www_authenticate: vec!["Basic".into(), challenge], ..Fetched::default() };
+    let resource = json!({"resource": MCP, "authorization_servers": [ISSUER], "scopes_supported": ["all"]});
+    let network = [(MCP, unauthorized), (elsewhere, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
+    let (result, fetched) = search(Discovery::of_resource(MCP), &network);
+    let found = result.expect("it is there");
+    assert_eq!(fetched, [MCP, elsewhere, AT_ROOT]);
+    assert_eq!(found.resource.as_deref(), Some(MCP));
+    assert_eq!(found.scopes, ["files:read", "files:write"]);
+}
+
+#[test]
+fn without_a_challenge_the_well_known_places_of_the_resource_are_tried() {
+    let root = "https://mcp.example/.well-known/oauth-protected-resource";
+    let (result, fetched) = search(Discovery::of_resource(MCP), &[]);
+    assert_eq!(
+        (code(result), fetched),
+        ("no_resource_metadata", [MCP, MCP_METADATA, root].map(str::to_owned).to_vec())
+    );
+
+    let resource = json!({"resource": "https://mcp.example/", "authorization_servers": [ISSUER]});
+    let network = [(root, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
+    let found = of_resource(MCP, &network).expect("it is there");
+    assert_eq!(found.resource.as_deref(), Some("https://mcp.example/"), "what is sent is what the document names");
+}
+
+#[test]
+fn f4_metadata_of_another_resource_are_not_used() {
+    for other in ["https://mcp.example/v2", "https://mcp.example/v1/", "https://mcp.example", "https://evil.example/v1"]
+    {
+        let resource = json!({"resource": other, "authorization_servers": [ISSUER]});
+        assert_eq!(code(of_resource(MCP, &[(MCP_METADATA, document(&resource))])), "resource_mismatch", "{other}");
+    }
+    let nobody = json!({"resource": MCP});
+    assert_eq!(code(of_resource(MCP, &[(MCP_METADATA, document(&nobody))])), "no_authorization_server");
+}
+
+#[test]
+fn a_server_in_trouble_is_not_taken_for_one_without_metadata() {
+    for status in [429, 500, 503] {
+        let network = [(AT_ROOT, Fetched { status, ..Fetched::default() })];
+        assert_eq!(code(of_issuer(ISSUER, &network)), "metadata_unreachable", "{status}");
+    }
+    let Ok(Next::Fetch(discovery, _)) = Discovery::of_issuer(ISSUER) else { panic!("a fetch comes first") };
+    let error = SendError { kind: SendErrorKind::NotSent, detail: "no route".into() };
+    let error = discovery.receive(Err(error)).expect_err("there is no answer");
+    assert!(error.to_string().contains("no route"), "{error}");
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_a_flood_is_not_read() {
+    let redirect = Fetched { status: 302, ..Fetched::default() };
+    assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, redirect)])), "no_server_metadata");
+    let mut flood = document(&metadata(ISSUER));
+    flood.body.resize(Response::MAX_BODY + 1, b' ');
+    assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, flood)])), "no_server_metadata");
+}
+
+#[test]
+fn what_servers_name_is_made_fit_for_a_terminal() {
+    let named = "https://evil.example/\u{1b}]0;title\u{7}";
+    let error = of_issuer(ISSUER, &[(AT_ROOT, document(&metadata(named)))]).expect_err("another issuer");
+    assert!(!error.to_string().contains(['\u{1b}', '\u{7}']), "{error:?}");
+}

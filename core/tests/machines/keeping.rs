@@ -1,0 +1,202 @@
+//! Keeping what was received: it is stored, or kept, or belongs to a login that somebody has replaced or ended.
+
+use super::*;
+use kraube_core::credential::{Settle, Unsaved, Via};
+
+/// To the moment that somebody else has written between the answer and our write.
+fn to_the_merge() -> Play<Obtain> {
+    let mut run = obtain();
+    run.reach_exchange(&expired());
+    run.replied(issued());
+    run.wrote(Err(WriteError::Conflict));
+    run
+}
+
+/// A rotation that could not be stored.
+fn unsaved() -> Unsaved {
+    let mut run = obtain();
+    run.reach_exchange(&expired());
+    run.replied(issued());
+    loop {
+        run.wrote(failed());
+        match run.step {
+            Some(Step::Continue(..)) => run.woke(),
+            _ => break,
+        };
+    }
+    match run.outcome() {
+        Outcome::Unsaved(unsaved) => *unsaved,
+        other => panic!("it was stored nowhere: {other:?}"),
+    }
+}
+
+fn resume(unsaved: Unsaved) -> Play<Obtain> {
+    Play::new(|now| Obtain::start_unsaved(Wanted::default(), Policy::default(), RUN, unsaved, now))
+}
+
+/// Another program that blanks the refresh token, with and without the members that it does not know.
+fn without_refresh_token() -> [String; 2] {
+    [stored("", "a8", HOUR).text(), foreign("", "a8", HOUR)]
+}
+
+#[test]
+fn a_rotation_outlives_a_program_that_drops_the_refresh_token() {
+    for text in without_refresh_token() {
+        let mut run = to_the_merge();
+        run.read_bytes(Ok(Some(&text)));
+        assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1", "{text}");
+        assert_eq!(run.ready().access_token.expose(), "a1");
+
+        let mut run = resume(unsaved());
+        run.read_bytes(Ok(Some(&text)));
+        assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1", "{text}");
+        assert_eq!(run.ready().access_token.expose(), "a1");
+    }
+}
+
+#[test]
+fn a_rotation_is_never_written_over_another_login_or_after_a_logout() {
+    let replaced = [("r9", "L9", "account_changed"), ("", "L9", "account_changed"), ("r9", "L0", "ready")];
+    for (refresh, login, expected) in replaced {
+        let record = stored(refresh, "a9", HOUR).login(login);
+        let mut run = to_the_merge();
+        run.read(&record);
+        assert_eq!(code(&run.outcome()), expected, "{refresh} of {login}");
+
+        let mut run = resume(unsaved());
+        run.read(&record);
+        run.read(&record);
+        assert_eq!(run.ready().access_token.expose(), "a9", "{refresh} of {login}");
+    }
+    for nothing in [None, Some("{}"), Some(r#"{"refreshToken":"","accessToken":""}"#)] {
+        let mut run = to_the_merge();
+        run.read_until_believed(Ok(nothing));
+        assert_eq!(code(&run.outcome()), "logged_out", "{nothing:?}");
+
+        let mut run = resume(unsaved());
+        run.read_until_believed(Ok(nothing));
+        run.read_until_believed(Ok(nothing));
+        assert_eq!(code(&run.outcome()), "logged_out", "{nothing:?}");
+    }
+}
+
+#[test]
+fn a_failing_disk_is_given_two_seconds() {
+    let mut run = obtain();
+    run.reach_exchange(&expired());
+    run.replied(issued());
+    let (begun, mut tries) = (run.now.monotonic, 1);
+    run.wrote(failed());
+    while run.now.monotonic.minus(begun) < Millis::from_secs(2) {
+        assert_eq!(run.woke(), Millis(50));
+        run.wrote(failed());
+        tries += 1;
+    }
+    assert_eq!(tries, 41);
+    let Outcome::Unsaved(unsaved) = run.outcome() else { panic!("it is stored nowhere") };
+    let ready = unsaved.ready.as_ref().expect("it lives");
+    assert_eq!((ready.access_token.expose(), ready.via, &unsaved.cause), ("a1", Via::Exchange, &error()));
+
+    let mut run = obtain();
+    run.reach_exchange(&expired());
+    run.replied(issued());
+    run.wrote(failed());
+    run.woke();
+    run.wrote(Ok(()));
+    assert_eq!(run.ready().access_token.expose(), "a1", "the disk came back");
+}
+
+#[test]
+fn what_others_stored_beside_the_spent_token_is_kept_under_the_new_ones() {
+    let mut run = to_the_merge();
+    run.read_bytes(Ok(Some(&expired().marked(RUN).text().replace("{\"refresh", "{\"theirs\":7,\"refresh"))));
+    let written = run.wrote(Ok(()));
+    assert_eq!((&written["theirs"], &written["refreshToken"]), (&7.into(), &"r1".into()));
+    assert_eq!(written["kraube"]["redeeming"], Value::Null);
+    assert_eq!(run.ready().via, Via::Exchange);
+}
+
+#[test]
+fn a_write_that_succeeded_in_spite_of_its_error_is_found() {
+    let mut run = to_the_merge();
+    run.read(&stored("r1", "a1", HOUR));
+    let ready = run.ready();
+    assert_eq!((ready.access_token.expose(), ready.via), ("a1", Via::Exchange));
+}
+
+#[test]
+fn bytes_that_cannot_be_read_keep_the_rotation_in_memory() {
+    for read in [Ok(Some("{")), Err(())] {
+        let mut run = to_the_merge();
+        run.read_until_believed(read);
+        assert_eq!(code(&run.outcome()), "unsaved");
+
+        let mut run = resume(unsaved());
+        run.read_until_believed(read);
+        let Outcome::Unsaved(unsaved) = run.outcome() else { panic!("it is stored nowhere") };
+        assert_eq!(unsaved.cause, error(), "the first cause stands");
+        let mut run = resume(*unsaved);
+        run.read(&expired());
+        assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1");
+    }
+}
+
+#[test]
+fn others_who_never_stop_writing_leave_the_rotation_in_memory() {
+    let endless = |run: &mut Play<Obtain>, first: u8| {
+        for n in first..4 {
+            run.read(&expired().with(format!(r#""other":{n}"#)));
+            run.wrote(Err(WriteError::Conflict));
+        }
+    };
+    let mut run = to_the_merge();
+    endless(&mut run, 1);
+    let Outcome::Unsaved(unsaved) = run.outcome() else { panic!("it is stored nowhere") };
+    // The next run begins to count anew.
+    let mut run = resume(*unsaved);
+    endless(&mut run, 0);
+    assert_eq!(code(&run.outcome()), "unsaved");
+}
+
+#[test]
+fn a_kept_rotation_is_stored_before_anything_else_is_done() {
+    let mut run = resume(unsaved());
+    run.read(&expired());
+    let written = run.wrote(Ok(()));
+    assert_eq!((&written["refreshToken"], &written["accessToken"]), (&"r1".into(), &"a1".into()));
+    let ready = run.ready();
+    assert_eq!((ready.access_token.expose(), ready.via), ("a1", Via::Exchange));
+
+    // It is there already: the write had succeeded in spite of its error.
+    let mut run = resume(unsaved());
+    run.read(&stored("r1", "a1", HOUR));
+    assert_eq!(run.ready().access_token.expose(), "a1");
+}
+
+#[test]
+fn a_kept_rotation_has_its_own_time_to_be_stored() {
+    let mut run = resume(unsaved());
+    run.pass(Millis::from_secs(30));
+    run.read(&expired());
+    run.wrote(failed());
+    assert_eq!(run.woke(), Millis(50), "two seconds from now, not from the start of the run");
+    run.wrote(Ok(()));
+    assert_eq!(run.ready().access_token.expose(), "a1");
+}
+
+#[test]
+fn what_a_process_keeps_is_what_is_not_stored() {
+    let unsaved = unsaved();
+    let kept = |outcome: &Outcome| outcome.keep(Some(unsaved.clone())).is_some();
+    let mut run = resume(unsaved.clone());
+    run.read(&expired());
+    run.wrote(Ok(()));
+    assert!(!kept(&run.outcome()), "it is stored");
+    let mut run = resume(unsaved.clone());
+    run.read_until_believed(Err(()));
+    assert!(kept(&run.outcome()));
+    let mut run = resume(unsaved.clone());
+    run.read(&stored("r9", "a9", HOUR));
+    run.read(&stored("r9", "a9", HOUR));
+    assert!(!kept(&run.outcome()), "the login was replaced");
+}

@@ -1,0 +1,56 @@
+//! The device authorization grant (RFC 8628): a person agrees on another machine, and this one asks the server until
+//! they have.
+
+use super::{Event, LoggedIn, LoginError, Prompt};
+use crate::account;
+use crate::drive::{duration, timestamp};
+use crate::error::Error;
+use crate::http::Http;
+use crate::store::Store;
+use kraube_core::credential::NewLogin;
+use kraube_core::device::{Device, DeviceError, Polled};
+use kraube_core::http::{Request, Response, SendError};
+use kraube_core::provider::Provider;
+use kraube_core::time::{Millis, Now};
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+/// Logs in with a code that a person types in on another machine, and stores the credentials. Blocks until the person
+/// has decided, or the code has expired; see the [module](super).
+///
+/// # Errors
+/// [`LoginError`]; [`LoginError::Device`] where the server offers no such login, or does not accept it. What was stored
+/// before is still stored.
+pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt) -> Result<LoggedIn, LoginError> {
+    let (device, request) = Device::begin(provider)?;
+    let store = account::open(path)?;
+    store.probe().map_err(Error::Store)?;
+    let path = store.path().to_owned();
+    let start = Instant::now();
+    let now = || Now {
+        wall: timestamp(SystemTime::now()),
+        monotonic: Millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)),
+    };
+    let mut http = Http::default();
+    let answer = send(&mut http, request)?;
+    let (instructions, mut polling) = device.read(answer, now())?;
+    prompt.event(Event::EnterCode { instructions: &instructions });
+    let credentials = loop {
+        let wait = polling.wait(now()).ok_or(DeviceError::Expired)?;
+        std::thread::sleep(duration(wait));
+        let sent = now().wall;
+        let answer = send(&mut http, polling.request())?;
+        match polling.receive(answer, sent, now())? {
+            Polled::Pending(again) => polling = again,
+            Polled::Done(credentials) => break credentials,
+        }
+    };
+    prompt.event(Event::Exchanging);
+    let credentials = account::install(store, NewLogin::Credentials(credentials))?;
+    Ok(LoggedIn { credentials, path })
+}
+
+/// On a thread of its own: the caller may be within a runtime.
+fn send(http: &mut Http, request: Request) -> Result<Result<Response, SendError>, Error> {
+    account::on_own_thread(|| Ok(http.send(request, None)))
+}
