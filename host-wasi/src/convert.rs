@@ -8,16 +8,27 @@ use kraube_core::machine::{StoreError, StoreErrorKind};
 use kraube_core::time::Timestamp;
 
 pub(crate) fn problem(code: &str, message: impl ToString, hint: Option<&str>) -> wit::Problem {
-    wit::Problem { code: code.into(), message: message.to_string(), hint: hint.map(str::to_owned), retry_at: None }
+    wit::Problem {
+        code: code.into(),
+        message: message.to_string(),
+        hint: hint.map(str::to_owned),
+        detail: None,
+        retry_at: None,
+        login: None,
+    }
 }
 
 pub(crate) fn failure_problem(failure: &Failure) -> wit::Problem {
-    let retry_at = match failure {
-        Failure::Unavailable { retry_at, .. } | Failure::Uncertain { retry_at, .. } => *retry_at,
-        _ => None,
-    };
-    let retry_at = retry_at.map(|Timestamp(at)| at);
-    wit::Problem { retry_at, ..problem(failure.code(), failure, failure.hint()) }
+    let problem = problem(failure.code(), failure, failure.hint());
+    match failure {
+        Failure::Unavailable { retry_at, .. } | Failure::Uncertain { retry_at, .. } => {
+            wit::Problem { retry_at: retry_at.map(|Timestamp(at)| at), ..problem }
+        }
+        Failure::AccountChanged { login } => {
+            wit::Problem { login: login.as_ref().map(|login| login.0.clone()), ..problem }
+        }
+        _ => problem,
+    }
 }
 
 pub(crate) fn failure(failure: &Failure) -> wit::Error {

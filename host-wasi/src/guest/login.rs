@@ -3,7 +3,7 @@
 use super::{Component, convert};
 use crate::bindings::exports::kraube::auth::login::{self as wit, Begun, Guest, GuestExchange, GuestPending, Verdict};
 use crate::bindings::exports::kraube::auth::pkce::{self, GuestEntropy};
-use crate::bindings::types::{Error, Problem};
+use crate::bindings::types::{Client, Error};
 use kraube_core::login::{Exchange, Login, Pending, Verdict as CoreVerdict, state_in_pasted};
 use kraube_core::pkce::{Entropy, Verifier};
 use kraube_core::provider::Provider;
@@ -46,6 +46,11 @@ impl Guest for Component {
         convert::provider_out(Provider { client_id, ..Provider::claude() })
     }
 
+    fn client_of(provider: wit::Provider) -> Result<Client, Error> {
+        let client = convert::provider(provider)?.client();
+        client.map(convert::client_out).map_err(|error| convert::invalid(error.code(), error))
+    }
+
     fn state_in_pasted(text: String) -> Option<String> {
         state_in_pasted(&text).map(|fingerprint| fingerprint.to_string())
     }
@@ -68,7 +73,7 @@ impl GuestPending for PendingResource {
             CoreVerdict::Ignored(reason) => Verdict::Ignored(convert::problem(reason.code(), reason, None)),
             CoreVerdict::Denied { code, description } => {
                 let message = description.unwrap_or_else(|| code.clone());
-                Verdict::Denied(Problem { code, message, hint: None, retry_at: None })
+                Verdict::Denied(convert::problem(&code, message, None))
             }
             CoreVerdict::Code(exchange) => Verdict::Code(wit::Exchange::new(ExchangeResource(exchange))),
         }

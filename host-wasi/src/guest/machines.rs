@@ -3,9 +3,10 @@
 use super::login::ExchangeResource;
 use super::{Component, convert};
 use crate::bindings::exports::kraube::auth::credentials as wit;
-use crate::bindings::types::{Error, Now, StoreError, Token};
+use crate::bindings::types::{Error, Now, StoreError};
 use kraube_core::credential::{
-    Baseline, Forget, Forgotten, Install, Installed, NewLogin, Obtain, Outcome, Revoked, Settle, Unsaved, Wanted,
+    Baseline, Forget, Forgotten, Install, Installed, NewLogin, Obtain, Outcome, Ready, Revoked, Settle, Unsaved, Via,
+    Wanted,
 };
 use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
@@ -29,6 +30,36 @@ impl wit::Guest for Component {
     type Install = Resource<Install>;
     type Forget = Resource<Forget>;
 
+    fn revision_of(bytes: Vec<u8>) -> String {
+        Blob::new(bytes).revision().to_string()
+    }
+
+    fn record_of(tokens: wit::LoginTokens) -> Result<Vec<u8>, Error> {
+        Ok(credentials(tokens)?.to_blob().bytes().to_vec())
+    }
+
+    fn margin(
+        expires_at: u64,
+        obtained_at: Option<u64>,
+        min_valid: u64,
+        policy: Vec<(wit::Figure, u64)>,
+        now: u64,
+    ) -> u64 {
+        let (expires_at, obtained_at) = (Timestamp(expires_at), obtained_at.map(Timestamp));
+        figures(policy).margin_of(expires_at, obtained_at, Millis(min_valid), Timestamp(now)).0
+    }
+
+    fn is_fresh(
+        expires_at: u64,
+        obtained_at: Option<u64>,
+        min_valid: u64,
+        policy: Vec<(wit::Figure, u64)>,
+        now: u64,
+    ) -> bool {
+        let (expires_at, obtained_at) = (Timestamp(expires_at), obtained_at.map(Timestamp));
+        figures(policy).is_fresh(expires_at, obtained_at, Millis(min_valid), Timestamp(now))
+    }
+
     fn status(
         read: Result<Option<Vec<u8>>, StoreError>,
         policy: Vec<(wit::Figure, u64)>,
@@ -43,13 +74,14 @@ impl wit::Guest for Component {
             refreshable: told.refreshable,
             login: told.login.map(|login| login.0),
             scope: told.scope,
+            client: told.client.map(convert::client_out),
         }
     }
 }
 
 impl wit::GuestUnsaved for UnsavedResource {
-    fn token(&self) -> Option<Token> {
-        self.0.ready.clone().map(convert::token)
+    fn ready(&self) -> Option<wit::Ready> {
+        self.0.ready.clone().map(ready)
     }
 
     fn cause(&self) -> StoreError {
@@ -91,8 +123,8 @@ impl wit::GuestObtain for Resource<Obtain> {
         obtain_step(machine.step(self::input(input), convert::now(now)), kept)
     }
 
-    fn living(&self, now: Now) -> Option<Token> {
-        self.machine.living(convert::now(now)).map(convert::token)
+    fn living(&self, now: Now) -> Option<wit::Ready> {
+        self.machine.living(convert::now(now)).map(ready)
     }
 
     fn awaits(&self) -> String {
@@ -164,9 +196,9 @@ fn obtain_step(step: Step<Obtain, Outcome>, kept: Option<Unsaved>) -> wit::Obtai
     };
     let kept = leave(&outcome, kept);
     let outcome = match outcome {
-        Outcome::Ready(ready) => Ok(convert::token(*ready)),
-        Outcome::Unsaved(unsaved) => unsaved.ready.map(convert::token).ok_or_else(convert::unsaved),
-        Outcome::Failed(failure) => Err(convert::failure(&failure)),
+        Outcome::Ready(token) => Ok(ready(*token)),
+        Outcome::Unsaved(unsaved) => unsaved.ready.map(ready).ok_or_else(convert::unsaved),
+        Outcome::Failed(failure) => Err(convert::detailed(convert::failure(&failure), &failure)),
         _ => Err(convert::unknown()),
     };
     wit::ObtainStep::Done(wit::Obtained { outcome, kept })
@@ -181,7 +213,7 @@ fn install_step(step: Step<Install, Installed>, kept: Option<Unsaved>) -> wit::I
         Step::Done(installed) => installed,
     };
     let kept = leave(&installed, kept);
-    let outcome = installed.map(login_tokens).map_err(|error| convert::install_error(&error));
+    let outcome = installed.map(login_tokens).map_err(|error| convert::detailed(convert::install_error(&error), &error));
     wit::InstallStep::Done(wit::Installed { outcome, kept })
 }
 
@@ -210,6 +242,15 @@ fn forget_step(step: Step<Forget, Forgotten>, kept: Option<Unsaved>) -> wit::For
         Revoked::Unconfirmed(detail) => Some(Err(detail)),
     };
     wit::ForgetStep::Done(wit::Forgotten { outcome, revoked, kept })
+}
+
+fn ready(ready: Ready) -> wit::Ready {
+    let obtained_at = ready.obtained_at.map(|at| at.0);
+    let via = match ready.via {
+        Via::Store => wit::Via::Store,
+        Via::Exchange => wit::Via::Exchange,
+    };
+    wit::Ready { token: convert::token(ready), obtained_at, via }
 }
 
 fn taken(kept: Option<wit::Unsaved>) -> Option<Unsaved> {

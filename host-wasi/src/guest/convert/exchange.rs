@@ -1,6 +1,6 @@
 //! What a host of the machines passes in and gets out: clocks, requests and their answers, clients.
 
-use super::{Result, body, body_out, endpoint};
+use super::{Result, body, endpoint};
 use crate::bindings::types as wit;
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
 use kraube_core::provider::Client;
@@ -43,17 +43,21 @@ pub(crate) fn client(client: wit::Client) -> Result<Client> {
         client_id: client.client_id,
         body: body(client.body),
         refused_statuses: client.refused_statuses,
+        resource: client.resource,
     })
 }
 
-pub(crate) fn client_out(client: Client) -> wit::Client {
-    wit::Client {
-        name: client.name,
-        issuer: client.issuer,
-        token_endpoint: client.token_endpoint.into(),
-        revocation_endpoint: client.revocation_endpoint.map(String::from),
-        client_id: client.client_id,
-        body: body_out(client.body),
-        refused_statuses: client.refused_statuses,
+/// The error with what the store said, which comes from the host of the machines in the first place.
+pub(crate) fn detailed(error: wit::Error, of: &dyn std::error::Error) -> wit::Error {
+    let detail = of.source().map(|source| source.to_string());
+    let with = |problem| wit::Problem { detail, ..problem };
+    match error {
+        wit::Error::LoginRequired(problem) => wit::Error::LoginRequired(with(problem)),
+        wit::Error::Unavailable(problem) => wit::Error::Unavailable(with(problem)),
+        wit::Error::Uncertain(problem) => wit::Error::Uncertain(with(problem)),
+        wit::Error::AccountChanged(problem) => wit::Error::AccountChanged(with(problem)),
+        wit::Error::Unsaved(problem) => wit::Error::Unsaved(with(problem)),
+        wit::Error::Invalid(problem) => wit::Error::Invalid(with(problem)),
+        wit::Error::Misuse(problem) => wit::Error::Misuse(with(problem)),
     }
 }

@@ -10,7 +10,7 @@ use kraube_core::credential::{Forgotten, Revoked};
 use kraube_core::http::Endpoint;
 use kraube_core::login::{Callback, Redirect};
 use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
-use kraube_core::provider::{Provider, RedirectRules, TokenBody};
+use kraube_core::provider::{Client, Provider, RedirectRules, TokenBody};
 
 #[cfg(feature = "sans-io")]
 mod exchange;
@@ -55,6 +55,19 @@ pub(crate) fn write_error_in(error: wit::WriteError) -> WriteError {
     }
 }
 
+pub(crate) fn client_out(client: Client) -> wit::Client {
+    wit::Client {
+        name: client.name,
+        issuer: client.issuer,
+        token_endpoint: client.token_endpoint.into(),
+        revocation_endpoint: client.revocation_endpoint.map(String::from),
+        client_id: client.client_id,
+        body: body_out(client.body),
+        refused_statuses: client.refused_statuses,
+        resource: client.resource,
+    }
+}
+
 /// The rules for redirects are left at their default: they only matter to a listener, which the caller has.
 pub(crate) fn provider(provider: wit_login::Provider) -> Result<Provider> {
     Ok(Provider {
@@ -63,7 +76,9 @@ pub(crate) fn provider(provider: wit_login::Provider) -> Result<Provider> {
         authorization_endpoint: endpoint(&provider.authorization_endpoint)?,
         token_endpoint: endpoint(&provider.token_endpoint)?,
         revocation_endpoint: provider.revocation_endpoint.as_deref().map(endpoint).transpose()?,
+        device_authorization_endpoint: provider.device_authorization_endpoint.as_deref().map(endpoint).transpose()?,
         client_id: provider.client_id,
+        resource: provider.resource,
         scopes: provider.scopes,
         body: body(provider.body),
         authorization_parameters: provider.authorization_parameters.into_iter().collect(),
@@ -81,7 +96,9 @@ pub(crate) fn provider_out(provider: Provider) -> wit_login::Provider {
         authorization_endpoint: provider.authorization_endpoint.into(),
         token_endpoint: provider.token_endpoint.into(),
         revocation_endpoint: provider.revocation_endpoint.map(String::from),
+        device_authorization_endpoint: provider.device_authorization_endpoint.map(String::from),
         client_id: provider.client_id,
+        resource: provider.resource,
         scopes: provider.scopes,
         body: body_out(provider.body),
         authorization_parameters: provider.authorization_parameters.into_iter().collect(),
