@@ -204,9 +204,9 @@ scene("fetch with the token: for allowed origins alone, and a 401 is answered wi
   const page = await open(context, own);
   await redirectLogin(page, own);
   const sent = [];
-  context.on("request", async (request) => {
-    const { authorization } = await request.allHeaders();
-    sent.push({ path: new URL(request.url()).pathname, method: request.method(), token: authorization !== undefined });
+  context.on("request", (request) => {
+    const [path, method] = [new URL(request.url()).pathname, request.method()];
+    sent.push(request.allHeaders().then(({ authorization }) => ({ path, method, token: authorization !== undefined })));
   });
   await page.evaluate(() => harness.use({ rejectFloor: 0 }));
   const before = await own.pages.counters();
@@ -220,7 +220,7 @@ scene("fetch with the token: for allowed origins alone, and a 401 is answered wi
   assert.deepEqual(answers, [200, 200, 200]);
   const after = await own.pages.counters();
   assert.deepEqual([after.rotations - before.rotations, after.resource_401 - before.resource_401], [1, 1]);
-  const calls = sent.filter(({ method }) => method === "GET").map(({ path, token }) => [path, token]);
+  const calls = (await Promise.all(sent)).filter(({ method }) => method === "GET").map(({ path, token }) => [path, token]);
   assert.deepEqual(calls, [["/resource", true], ["/resource", true], ["/pages/harness.html", false], ["/resource", true]]);
 });
 
