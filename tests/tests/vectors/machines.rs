@@ -439,7 +439,7 @@ fn installing() -> Vec<Value> {
             |_| after(400, None, r#"{"error":"invalid_request"}"#),
             "client_rejected",
         ),
-        with("install: too many requests", |_| after(429, Some("9"), ""), "client_rejected"),
+        with("install: too many requests", |_| after(429, Some("9"), ""), "throttled"),
         with("install: the server cannot be reached", |_| unsent(SendErrorKind::NotSent), "unreachable"),
         with("install: the answer is lost", |_| unsent(SendErrorKind::MaybeSent), "code_in_doubt"),
         with("install: the answer is of no use", |_| after(200, None, "[]"), "code_in_doubt"),
