@@ -1,5 +1,5 @@
 // Measures the package beside its peers, each pair in turns in this run: `cargo xtask bench js`.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,10 @@ const built = fileURLToPath(new URL("../../target/js/", import.meta.url));
 const HOUR = 3_600_000;
 const rows = [];
 const work = mkdtempSync(join(tmpdir(), "kraube-bench-"));
+// As in a project of a user: the package lies in its node_modules.
+mkdirSync(join(work, "node_modules"));
+symlinkSync(join(built, "kraube"), join(work, "node_modules/kraube"));
+cpSync(join(here, "jobs"), join(work, "jobs"), { recursive: true });
 try {
   await sizes();
   await spent();
@@ -153,8 +157,7 @@ async function inDeno(name, stored) {
 
 async function bundle(entry, plugins = []) {
   const options = { bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", write: false, logLevel: "error" };
-  const alias = { kraube: join(built, "kraube") };
-  const { outputFiles } = await build({ ...options, plugins, alias, entryPoints: [join(here, entry)] });
+  const { outputFiles } = await build({ ...options, plugins, nodePaths: [join(here, "../node_modules")], entryPoints: [join(work, entry)] });
   return outputFiles[0].contents;
 }
 
