@@ -147,9 +147,15 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
 
 /// `application/x-www-form-urlencoded`, built in one allocation.
 pub(crate) fn form_body<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Secret {
-    let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
-    Secret::new(form.extend_pairs(parameters).finish())
+    let encode = form_urlencoded::byte_serialize;
+    Secret::new(json::exactly(|form| {
+        for (index, (name, value)) in parameters.clone().enumerate() {
+            form.push(if index > 0 { "&" } else { "" });
+            encode(name.as_bytes()).for_each(|part| form.push(part));
+            form.push("=");
+            encode(value.as_bytes()).for_each(|part| form.push(part));
+        }
+    }))
 }
 
 /// `Err` says what was wrong, and holds nothing of the body.
