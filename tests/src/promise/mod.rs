@@ -242,7 +242,8 @@ fn doubts(wrong: &mut Wrong, p: u8, told: bool, facts: &Facts, case: &Case<'_>) 
 /// A login may be lost where an answer was, or a process with one; and then that must be said.
 fn refuses(wrong: &mut Wrong, p: u8, reason: Refusal, facts: &Facts, case: &Case<'_>) {
     let read = case.read.and_then(|read| read.access);
-    let Some((number, _)) = facts.sent.or(read) else { return };
+    let Some((number, _)) = read.or(facts.sent) else { return };
+    let sent = facts.sent.filter(|(family, _)| *family == number);
     let family: &Family = &case.server.families[usize::from(number)];
     if family.on_request {
         return;
@@ -250,7 +251,7 @@ fn refuses(wrong: &mut Wrong, p: u8, reason: Refusal, facts: &Facts, case: &Case
     let may_be_lost = family.doubted != 0 && (case.may_lose)(number);
     require(wrong, may_be_lost, Kind::LoginLost, || format!("process {p} hears {}", reason.code()));
     let doubted = |(_, generation): Token| family.is_doubted(generation);
-    let cause = facts.sent.is_none_or(doubted) || case.marks;
+    let cause = sent.is_none_or(doubted) || case.marks;
     let fine = if reason == Refusal::RotationLost { cause } else { !may_be_lost };
     require(wrong, fine, Kind::WrongReason, || format!("process {p} hears {}", reason.code()));
 }

@@ -26,6 +26,7 @@ pub(super) enum Next {
 pub(super) struct Go {
     pub(super) holds: Option<Inode>,
     tries: u8,
+    redeems: Token,
     /// What it received.
     received: Option<(Token, String)>,
     /// It is writing that.
@@ -55,7 +56,7 @@ impl World {
         if self.go.is_some() {
             return false;
         }
-        self.go = Some(Go { holds: None, tries: 0, received: None, writes: false });
+        self.go = Some(Go { holds: None, tries: 0, redeems: (0, 0), received: None, writes: false });
         self.clock.plan(1, Event::Foreign(Next::Lock));
         true
     }
@@ -98,6 +99,7 @@ impl World {
         go.holds = Some(inode);
         let refresh = self.disk.file.as_ref().and_then(|file| file.refresh);
         let Some(token) = refresh else { return self.end_go() };
+        go.redeems = token;
         self.foreign_meddled = true;
         self.post(Asks::Refresh(token), FOREIGN, 0, Fate::Answered);
         self.say(|| format!("the other program redeems {token:?} under the lock"));
@@ -108,12 +110,10 @@ impl World {
         let issued = answer.and_then(|answer| Some((answer.access?, answer.response)));
         let Some((access, response)) = issued else { return self.end_go() };
         let document: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let stored = self.disk.file.as_ref().and_then(|file| file.refresh);
-        let old = stored.map(|(family, generation)| format!("r{family}-{generation}")).unwrap_or_default();
-        let refresh = document.get("refresh_token").and_then(Value::as_str).map_or(old, ToOwned::to_owned);
-        if let Some(go) = &mut self.go {
-            go.received = Some((access, refresh));
-        }
+        let Some(go) = &mut self.go else { return };
+        let new = document.get("refresh_token").and_then(Value::as_str);
+        let refresh = new.map_or_else(|| format!("r{}-{}", go.redeems.0, go.redeems.1), ToOwned::to_owned);
+        go.received = Some((access, refresh));
         self.foreign_save();
     }
 

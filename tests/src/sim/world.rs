@@ -281,8 +281,10 @@ impl World {
                 | Kind::NeedlessUnsaved
         );
         let foreign = matches!(kind, Kind::WrongReason | Kind::NeedlessUnsaved);
+        // The second holder's access token gives way to an older one of the same refresh token.
+        let older = kind == Kind::Overwritten && !self.plan.rules.rotates;
         let late = !self.late.is_empty() && kind == Kind::WrongReason;
-        self.locks_deleted && no_lock || self.foreign_meddled && foreign || late
+        self.locks_deleted && (no_lock || older) || self.foreign_meddled && foreign || late
     }
 }
 
