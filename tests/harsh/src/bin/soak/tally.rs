@@ -69,7 +69,9 @@ impl Tally {
             terms == Terms::Strict || (seen.replays, seen.families_revoked, self.reports) == (0, 0, 0),
             format!("{} replays, {} logins lost", seen.replays, seen.families_revoked),
         );
-        check(self.errors.is_empty(), format!("processes met errors: {:?}", self.errors));
+        // Where logins end and others are made, a call may meet two new ones, and says so.
+        let due = |code: &str| terms == Terms::Strict && code == "account_changed";
+        check(self.errors.keys().all(|code| due(code)), format!("processes met errors: {:?}", self.errors));
         self.broken.append(&mut broken);
     }
 
