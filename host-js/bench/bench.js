@@ -17,6 +17,15 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const built = fileURLToPath(new URL("../../target/js/", import.meta.url));
 const HOUR = 3_600_000;
 const rows = [];
+/** What a page or a process does first. The specifier is a literal: Deno asks for no permission then. */
+const first = (specifier, [key, value]) => `(async () => {
+  localStorage.setItem(${JSON.stringify(key)}, ${JSON.stringify(value)});
+  const begin = performance.now();
+  const job = await import(${JSON.stringify(specifier)});
+  const token = await job.token({ authority: "https://id.example", client_id: "me", redirect_uri: "https://app.example/" });
+  if (token !== "a") throw new Error("another token: " + token);
+  return performance.now() - begin;
+})()`;
 const work = mkdtempSync(join(tmpdir(), "kraube-bench-"));
 // As in a project of a user: the package lies in its node_modules.
 mkdirSync(join(work, "node_modules"));
@@ -115,15 +124,6 @@ async function starts() {
   row("import to first token, Deno", millis(mine), "oidc-client-ts", millis(others), mine / others);
 }
 
-const FIRST = `async (name, [key, value]) => {
-  localStorage.setItem(key, value);
-  const begin = performance.now();
-  const job = await import(name);
-  const token = await job.token({ authority: "https://id.example", client_id: "me", redirect_uri: "https://app.example/" });
-  if (token !== "a") throw new Error("another token: " + token);
-  return performance.now() - begin;
-}`;
-
 async function inChromium(texts, stored) {
   const browser = await chromium.launch();
   const samples = { kraube: [], peer: [] };
@@ -137,7 +137,7 @@ async function inChromium(texts, stored) {
           return route.fulfill({ body: script ? texts[name] : "<!doctype html>", contentType: script ? "text/javascript" : "text/html" });
         });
         await page.goto("http://127.0.0.1:9/");
-        samples[name].push(await page.evaluate(`(${FIRST})("/${name}.js", ${JSON.stringify(stored[name])})`));
+        samples[name].push(await page.evaluate(first(`/${name}.js`, stored[name])));
         await context.close();
       }
     }
@@ -149,7 +149,7 @@ async function inChromium(texts, stored) {
 
 async function inDeno(name, stored) {
   const program = join(work, `run-${name}.js`);
-  writeFileSync(program, `console.log(await (${FIRST})("./${name}.js", ${JSON.stringify(stored)}));`);
+  writeFileSync(program, `console.log(await ${first(`./${name}.js`, stored)});`);
   const { status, stdout, stderr } = await run(deno, ["run", "--no-config", "--location", "https://app.example", program], { env: { DENO_DIR: work } });
   if (status !== 0) throw new Error(stderr);
   return Number(stdout);
@@ -158,7 +158,7 @@ async function inDeno(name, stored) {
 async function bundle(entry, plugins = []) {
   const options = { bundle: true, minify: true, format: "esm", target: "es2022", platform: "browser", write: false, logLevel: "error" };
   const { outputFiles } = await build({ ...options, plugins, nodePaths: [join(here, "../node_modules")], entryPoints: [join(work, entry)] });
-  return outputFiles[0].contents;
+  return Buffer.from(outputFiles[0].contents);
 }
 
 /** The medians of a call of each, in nanoseconds. */
