@@ -6,9 +6,9 @@ use crate::provider::{Client, MissingClientId, Provider};
 use crate::record::Credentials;
 use crate::retry_after;
 use crate::secret::Secret;
-use crate::text::{displayable, error_detail};
+use crate::text::displayable;
 use crate::time::{Millis, Now, Timestamp};
-use crate::token::{self, Answer, form_body, read_error};
+use crate::token::{self, Answer, form_request, read_error};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -79,8 +79,7 @@ impl Device {
             ("scope", &scope),
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
-        let body = form_body(parameters.into_iter().filter(|(_, value)| !value.is_empty()));
-        let request = Request { url, content_type: "application/x-www-form-urlencoded", body };
+        let request = form_request(url, parameters.into_iter().filter(|(_, value)| !value.is_empty()));
         Ok((Self { client }, request))
     }
 
@@ -91,10 +90,7 @@ impl Device {
     pub fn read(self, answer: Result<Response, SendError>, now: Now) -> Result<(Instructions, Polling), DeviceError> {
         let response = answer.map_err(|error| DeviceError::Unreachable(error.detail))?;
         if response.status != 200 || response.body.len() > Response::MAX_BODY {
-            let error = read_error(&response.body);
-            let status = format!("HTTP status {}", response.status);
-            let detail = error_detail(error.error.as_deref(), error.description.as_deref(), &status);
-            return Err(DeviceError::Refused(detail));
+            return Err(DeviceError::Refused(read_error(&response.body).detail(response.status)));
         }
         // The error of the parser would quote the value that it failed on.
         let document: Document = serde_json::from_slice(&response.body).map_err(|_| DeviceError::Unreadable)?;
@@ -133,8 +129,8 @@ impl Polling {
             ("client_id", self.client.client_id.as_str()),
             ("resource", self.client.resource.as_deref().unwrap_or_default()),
         ];
-        let body = form_body(parameters.into_iter().filter(|(_, value)| !value.is_empty()));
-        Request { url: self.client.token_endpoint.clone(), content_type: "application/x-www-form-urlencoded", body }
+        let sent = parameters.into_iter().filter(|(_, value)| !value.is_empty());
+        form_request(self.client.token_endpoint.clone(), sent)
     }
 
     /// Judges the answer to a poll (RFC 8628 section 3.5). `sent` is the moment before the poll was sent, from which the
@@ -152,8 +148,7 @@ impl Polling {
             // A server that does not answer is asked less often.
             Err(_) => self.slower(),
             Ok(response) if matches!(response.status, 408 | 429 | 500..) => {
-                let asked = response.retry_after.as_deref().and_then(|header| retry_after::parse(header, now.wall));
-                asked.unwrap_or_default().max(self.slower())
+                retry_after::of(response, now.wall).unwrap_or_default().max(self.slower())
             }
             Ok(response) => match read_error(&response.body).error.as_deref() {
                 Some("authorization_pending") if response.status >= 400 => self.interval,

@@ -486,12 +486,7 @@ fn inside(start: &Endpoint, url: &str) -> Result<Endpoint, DiscoveryError> {
 
 /// Names of this machine, and addresses that are private, local to a link, or of this machine.
 fn is_inside(endpoint: &Endpoint) -> bool {
-    let authority = endpoint.origin().split_once("://").map_or("", |(_, authority)| authority);
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = endpoint.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(v4)) => is_inside_v4(v4),
         Ok(IpAddr::V6(v6)) => is_inside_v6(v6),

@@ -85,8 +85,13 @@ impl Endpoint {
 
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
+        is_loopback(self.host())
+    }
+
+    /// The host, an IPv6 address in its brackets.
+    pub(crate) fn host(&self) -> &str {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
-        host_of(authority).is_some_and(is_loopback)
+        host_of(authority).unwrap_or_default()
     }
 
     /// Scheme, host and port: `https://example.org:8443`.

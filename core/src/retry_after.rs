@@ -1,12 +1,18 @@
 //! The `Retry-After` header (RFC 9110 section 10.2.3): seconds, or a date in the one form that may still be sent.
 
+use crate::http::Response;
 use crate::time::{Millis, Timestamp};
 
 /// The longest wait that a server can ask for.
 pub(crate) const LONGEST: Millis = Millis::from_secs(3600);
 
+/// What an answer asks for; see [`parse`].
+pub(crate) fn of(response: &Response, now: Timestamp) -> Option<Millis> {
+    parse(response.retry_after.as_deref()?, now)
+}
+
 /// How long to wait from `now`; at most [`LONGEST`], zero for a date that has passed, `None` for what is neither form.
-pub(crate) fn parse(header: &str, now: Timestamp) -> Option<Millis> {
+fn parse(header: &str, now: Timestamp) -> Option<Millis> {
     let header = header.trim_matches([' ', '\t']);
     let wait = if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
         Millis::from_secs(header.parse().unwrap_or(u64::MAX))

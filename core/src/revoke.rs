@@ -3,9 +3,7 @@
 use crate::http::{Request, Response};
 use crate::provider::Client;
 use crate::secret::Secret;
-use crate::text::error_detail;
-use crate::token::{form_body, read_error};
-use alloc::format;
+use crate::token::{form_request, read_error};
 use alloc::string::String;
 
 /// What the server said about a revocation.
@@ -29,11 +27,7 @@ pub fn revocation_request(client: &Client, refresh_token: &Secret) -> Option<Req
         ("token_type_hint", "refresh_token"),
         ("client_id", client.client_id.as_str()),
     ];
-    Some(Request {
-        url: client.revocation_endpoint.clone()?,
-        content_type: "application/x-www-form-urlencoded",
-        body: form_body(parameters.into_iter()),
-    })
+    Some(form_request(client.revocation_endpoint.clone()?, parameters.into_iter()))
 }
 
 /// Reads the answer (RFC 7009 section 2.2).
@@ -41,10 +35,7 @@ pub fn read_revocation(response: &Response) -> Revocation {
     let detail = match response.status {
         200 => return Revocation::Done,
         503 => "the server is busy (HTTP status 503); the token still exists".into(),
-        status => {
-            let error = read_error(&response.body);
-            error_detail(error.error.as_deref(), error.description.as_deref(), &format!("HTTP status {status}"))
-        }
+        status => read_error(&response.body).detail(status),
     };
     Revocation::Unconfirmed { detail }
 }

@@ -1,6 +1,6 @@
 //! The token endpoint as pairs: a request, and what its answer means (RFC 6749 sections 4.1.3, 5 and 6).
 
-use crate::http::{Request, Response};
+use crate::http::{Endpoint, Request, Response};
 use crate::json;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
@@ -109,20 +109,17 @@ pub(crate) fn code_request(
 
 /// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date.
 pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
-    let retry_after = || response.retry_after.as_deref().and_then(|header| retry_after::parse(header, now.wall));
+    let retry_after = || retry_after::of(response, now.wall);
     let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
     let status = response.status;
     match status {
         200..=299 => read_success(response).map_or_else(|detail| unknown(detail.into()), Answer::Issued),
         400..=499 if status != 408 && status != 429 => {
             let error = read_error(&response.body);
-            let detail = |error: &ErrorDocument| {
-                error_detail(error.error.as_deref(), error.description.as_deref(), &format!("HTTP status {status}"))
-            };
             match error.error.as_deref() {
-                Some("invalid_grant") => Answer::Refused { detail: detail(&error) },
+                Some("invalid_grant") => Answer::Refused { detail: error.detail(status) },
                 _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
-                _ => Answer::ClientRejected { detail: detail(&error) },
+                _ => Answer::ClientRejected { detail: error.detail(status) },
             }
         }
         _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
@@ -136,20 +133,22 @@ pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
 /// not sent (RFC 6749 section 3.2).
 fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
     let parameters = || parameters.iter().copied().filter(|(_, value)| !value.is_empty());
-    let (content_type, body) = match client.body {
-        TokenBody::Form => ("application/x-www-form-urlencoded", form_body(parameters())),
-        TokenBody::Json => ("application/json", {
-            Secret::new(json::object(parameters().map(|(name, value)| (name, json::Value::Text(value)))))
-        }),
-    };
-    Request { url: client.token_endpoint.clone(), content_type, body }
+    let url = client.token_endpoint.clone();
+    match client.body {
+        TokenBody::Form => form_request(url, parameters()),
+        TokenBody::Json => {
+            let members = parameters().map(|(name, value)| (name, json::Value::Text(value)));
+            Request { url, content_type: "application/json", body: Secret::new(json::object(members)) }
+        }
+    }
 }
 
-/// `application/x-www-form-urlencoded`, built in one allocation.
-pub(crate) fn form_body<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Secret {
+/// A `POST` with a form, whose body is built in one allocation.
+pub(crate) fn form_request<'a>(url: Endpoint, parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Request {
     let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
-    Secret::new(form.extend_pairs(parameters).finish())
+    let body = Secret::new(form.extend_pairs(parameters).finish());
+    Request { url, content_type: "application/x-www-form-urlencoded", body }
 }
 
 /// `Err` says what was wrong, and holds nothing of the body.
@@ -227,6 +226,13 @@ struct TokenDocument<'a> {
 pub(crate) struct ErrorDocument {
     pub(crate) error: Option<String>,
     pub(crate) description: Option<String>,
+}
+
+impl ErrorDocument {
+    /// Code and description, fit for display; the status where there is no code.
+    pub(crate) fn detail(&self, status: u16) -> String {
+        error_detail(self.error.as_deref(), self.description.as_deref(), &format!("HTTP status {status}"))
+    }
 }
 
 pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {

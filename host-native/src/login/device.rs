@@ -3,7 +3,7 @@
 
 use super::{Event, LoggedIn, LoginError, Prompt};
 use crate::account;
-use crate::drive::{duration, timestamp};
+use crate::drive::{duration, now};
 use crate::error::Error;
 use crate::http::Http;
 use crate::store::Store;
@@ -11,9 +11,7 @@ use kraube_core::credential::NewLogin;
 use kraube_core::device::{Device, DeviceError, Polled};
 use kraube_core::http::{Request, Response, SendError};
 use kraube_core::provider::Provider;
-use kraube_core::time::{Millis, Now};
 use std::path::Path;
-use std::time::{Instant, SystemTime};
 
 /// Logs in with a code that a person types in on another machine, and stores the credentials. Blocks until the person
 /// has decided, or the code has expired; see the [module](super).
@@ -26,11 +24,6 @@ pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt)
     let store = account::open(path)?;
     store.probe().map_err(Error::Store)?;
     let path = store.path().to_owned();
-    let start = Instant::now();
-    let now = || Now {
-        wall: timestamp(SystemTime::now()),
-        monotonic: Millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)),
-    };
     let mut http = Http::default();
     let answer = send(&mut http, request)?;
     let (instructions, mut polling) = device.read(answer, now())?;

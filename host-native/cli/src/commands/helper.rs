@@ -1,15 +1,13 @@
 //! `kraube helper`: the protocols by which other tools ask a program for credentials, so that they never touch the file.
 
 use super::read_input;
-use super::token::{Life, Source};
+use super::token::{Life, Source, expires_at};
 use crate::exit::{Code, Failed};
 use crate::ui;
 use clap::{Subcommand, ValueEnum};
 use kraube::Token;
 use kraube::core::secret::Secret;
-use kraube::core::time::Timestamp;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// Give tokens to git, docker or kubectl, in their own words
 ///
@@ -65,63 +63,76 @@ enum Docker {
 }
 
 pub(crate) fn run(Args { tool }: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
-    let obtain = || Life::any().obtain(&Source::open(credentials)?);
     match tool {
-        Tool::Git { user, operation } => match operation.as_str() {
-            "get" => {
-                let asked = read_input()?;
-                let username = member(asked.expose(), "username").unwrap_or(&user.username);
-                let token = obtain()?;
-                let expiry = expires_at(&token).0 / 1000;
-                ui::print(|out| {
-                    writeln!(out, "username={username}\npassword={}", token.expose())?;
-                    writeln!(out, "password_expiry_utc={expiry}")
-                })?;
-            }
-            // The server did not accept it. Where it is the stored one, another one is had at once.
-            "erase" => {
-                let asked = read_input()?;
-                if let Some(rejected) = member(asked.expose(), "password") {
-                    let source = Source::open(credentials)?;
-                    source.reject(&Secret::new(rejected));
-                    Life::any().obtain(&source)?;
-                }
-            }
-            _ => {}
-        },
-        Tool::Docker { user, operation } => match operation {
-            Docker::Get => {
-                let server = read_input()?;
-                let token = obtain()?;
-                let server = server.expose().trim();
-                let answer = DockerLogin { server_url: server, username: &user.username, secret: token.expose() };
-                ui::print(|out| Ok(serde_json::to_writer(&mut *out, &answer)?))?;
-            }
-            Docker::List => ui::print(|out| write!(out, "{{}}"))?,
-            Docker::Store => {
-                let advice = "there is nothing to store: log in with `kraube login`, not with `docker login`";
-                return Err(Failed::new(Code::Usage, advice));
-            }
-            Docker::Erase => {}
-        },
-        Tool::Kubernetes => {
-            let token = obtain()?;
-            let version = std::env::var("KUBERNETES_EXEC_INFO").ok().and_then(|info| {
-                let info: serde_json::Value = serde_json::from_str(&info).ok()?;
-                Some(info["apiVersion"].as_str()?.to_owned())
-            });
-            let answer = ExecCredential {
-                api_version: version.unwrap_or_else(|| "client.authentication.k8s.io/v1".to_owned()),
-                kind: "ExecCredential",
-                status: ExecStatus { token: token.expose(), expiration_timestamp: ui::date(expires_at(&token)) },
-            };
-            ui::print(|out| {
-                serde_json::to_writer(&mut *out, &answer)?;
-                writeln!(out)
-            })?;
-        }
+        Tool::Git { user, operation } => git(user, operation, credentials)?,
+        Tool::Docker { user, operation } => docker(user, *operation, credentials)?,
+        Tool::Kubernetes => kubernetes(credentials)?,
     }
     Ok(Code::Ok)
+}
+
+fn git(user: &User, operation: &str, credentials: Option<&Path>) -> Result<(), Failed> {
+    match operation {
+        "get" => {
+            let asked = read_input()?;
+            let username = member(asked.expose(), "username").unwrap_or(&user.username);
+            let token = obtain(&Source::open(credentials)?)?;
+            let expiry = expires_at(&token).0 / 1000;
+            ui::print(|out| {
+                writeln!(out, "username={username}\npassword={}", token.expose())?;
+                writeln!(out, "password_expiry_utc={expiry}")
+            })
+        }
+        // The server did not accept it. Where it is the stored one, another one is had at once.
+        "erase" => {
+            let asked = read_input()?;
+            let Some(rejected) = member(asked.expose(), "password") else { return Ok(()) };
+            let source = Source::open(credentials)?;
+            source.reject(&Secret::new(rejected));
+            obtain(&source).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn docker(user: &User, operation: Docker, credentials: Option<&Path>) -> Result<(), Failed> {
+    match operation {
+        Docker::Get => {
+            let server = read_input()?;
+            let token = obtain(&Source::open(credentials)?)?;
+            let server_url = server.expose().trim();
+            let answer = DockerLogin { server_url, username: &user.username, secret: token.expose() };
+            ui::print(|out| Ok(serde_json::to_writer(out, &answer)?))
+        }
+        Docker::List => ui::print(|out| write!(out, "{{}}")),
+        Docker::Store => {
+            let advice = "there is nothing to store: log in with `kraube login`, not with `docker login`";
+            Err(Failed::new(Code::Usage, advice))
+        }
+        Docker::Erase => Ok(()),
+    }
+}
+
+fn kubernetes(credentials: Option<&Path>) -> Result<(), Failed> {
+    let token = obtain(&Source::open(credentials)?)?;
+    let version = std::env::var("KUBERNETES_EXEC_INFO").ok().and_then(|info| {
+        let info: serde_json::Value = serde_json::from_str(&info).ok()?;
+        Some(info["apiVersion"].as_str()?.to_owned())
+    });
+    let answer = ExecCredential {
+        api_version: version.unwrap_or_else(|| "client.authentication.k8s.io/v1".to_owned()),
+        kind: "ExecCredential",
+        status: ExecStatus { token: token.expose(), expiration_timestamp: ui::date(expires_at(&token)) },
+    };
+    ui::print(|out| {
+        serde_json::to_writer(&mut *out, &answer)?;
+        writeln!(out)
+    })
+}
+
+/// A living token, however long it lives.
+fn obtain(source: &Source) -> Result<Token, Failed> {
+    Life::default().obtain(source)
 }
 
 #[derive(serde::Serialize)]
@@ -152,9 +163,4 @@ struct ExecStatus<'a> {
 /// The value of a `name=value` line.
 fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-}
-
-fn expires_at(token: &Token) -> Timestamp {
-    let since = token.expires_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -7,6 +7,7 @@ use crate::ui;
 use clap::ValueEnum;
 use kraube::core::secret::Secret;
 use kraube::core::status::{State, Status};
+use kraube::core::time::Timestamp;
 use kraube::paths::credentials_path;
 use kraube::{Error, Token, TokenSource};
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ pub(crate) struct Args {
 }
 
 /// How long a token is to live.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Life {
     /// Refresh the token unless it lives for this long: 10m, 90s, 1h, or a number of seconds
     #[arg(long, value_name = "DURATION", value_parser = ui::parse_span)]
@@ -96,11 +97,6 @@ impl Source {
 }
 
 impl Life {
-    /// However long it lives.
-    pub(crate) fn any() -> Self {
-        Self { min_valid: None }
-    }
-
     /// A token of the source. Where it is not all that was asked for, that is told.
     pub(crate) fn obtain(&self, source: &Source) -> Result<Token, Failed> {
         let min_valid = self.min_valid.unwrap_or_default();
@@ -148,14 +144,19 @@ struct Json<'a> {
 
 impl<'a> Json<'a> {
     fn of(token: &'a Token) -> Self {
-        let expires_at = token.expires_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             access_token: token.expose(),
-            expires_at: u64::try_from(expires_at.as_millis()).unwrap_or(u64::MAX),
+            expires_at: expires_at(token).0,
             token_type: "Bearer",
             scope: token.scope(),
         }
     }
+}
+
+/// When the token expires.
+pub(crate) fn expires_at(token: &Token) -> Timestamp {
+    let since = token.expires_at().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn read_rejected() -> Result<Secret, Failed> {
