@@ -228,7 +228,7 @@ impl Record {
         Self { redeeming: None, retry_at: None, refused: Some(refusal), ..self.clone() }
     }
 
-    /// The next tokens of the same login.
+    /// The next tokens of the same login. What was recorded of the old ones is void.
     pub(crate) fn renewed(&self, issued: crate::token::Issued, sent_at: Timestamp) -> Self {
         Self {
             refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
@@ -236,12 +236,11 @@ impl Record {
             expires_at: Some(sent_at.plus(issued.life)),
             obtained_at: Some(sent_at),
             scope: issued.scope.or_else(|| self.scope.clone()),
-            redeeming: None,
-            retry_at: None,
-            retries: 0,
-            last_status: None,
-            refused: None,
-            ..self.clone()
+            login: self.login.clone(),
+            client: self.client.clone(),
+            unknown: self.unknown.clone(),
+            unknown_inside: self.unknown_inside.clone(),
+            ..Self::blank()
         }
     }
 

@@ -145,9 +145,15 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
 
 /// A `POST` with a form, whose body is built in one allocation.
 pub(crate) fn form_request<'a>(url: Endpoint, parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Request {
-    let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
-    let body = Secret::new(form.extend_pairs(parameters).finish());
+    let encode = form_urlencoded::byte_serialize;
+    let body = Secret::new(json::exactly(|form| {
+        for (index, (name, value)) in parameters.clone().enumerate() {
+            form.push(if index > 0 { "&" } else { "" });
+            encode(name.as_bytes()).for_each(|part| form.push(part));
+            form.push("=");
+            encode(value.as_bytes()).for_each(|part| form.push(part));
+        }
+    }));
     Request { url, content_type: "application/x-www-form-urlencoded", body }
 }
 

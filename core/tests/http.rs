@@ -4,7 +4,7 @@ mod common;
 
 use common::{CANARY, json};
 use kraube_core::http::{Endpoint, EndpointError, Request};
-use kraube_core::machine::StoreErrorKind;
+use kraube_core::machine::{Blob, StoreErrorKind};
 use kraube_core::secret::Secret;
 use kraube_core::time::Timestamp;
 
@@ -68,6 +68,8 @@ fn an_endpoint_knows_its_origin_and_whether_it_is_on_this_machine() {
     for (url, origin, here) in [
         ("https://a.example:8443/t?u", "https://a.example:8443", false),
         ("https://a.example?u/t", "https://a.example", false),
+        ("https://a", "https://a", false),
+        ("https://a/b/c/d/e/f", "https://a", false),
         ("https://a.example", "https://a.example", false),
         ("http://127.0.0.1:8/t", "http://127.0.0.1:8", true),
         ("https://localhost/", "https://localhost", true),
@@ -86,6 +88,10 @@ fn a_request_and_an_answer_show_their_size_alone() {
         Request { url: endpoint("https://a.example/t"), content_type: "application/json", body: Secret::new(CANARY) };
     assert_eq!(format!("{request:?}"), "POST https://a.example/t (12 bytes)");
     assert_eq!(format!("{:?}", json(200, CANARY)), "HTTP 200 (12 bytes)");
+    let blob = Blob::new(CANARY.into());
+    assert_eq!(format!("{blob:?}"), "Blob(12 bytes)");
+    // The first bytes of SHA-256("abc").
+    assert_eq!(format!("{:?}", Blob::new(b"abc".to_vec()).revision()), "ba7816bf8f01");
 }
 
 #[test]

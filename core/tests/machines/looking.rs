@@ -213,6 +213,14 @@ fn a_token_is_refreshed_before_it_ends_and_earlier_where_more_is_asked_for() {
     let mut run = run_with(Wanted { min_valid: Millis::from_secs(7000), ..Wanted::default() });
     run.read(&stored("r0", "a0", HOUR + 1));
     assert!(run.ready().short, "it is said that less is left than was asked for");
+    let mut run = run_with(Wanted { min_valid: Millis::from_secs(7000), ..Wanted::default() });
+    run.read(&stored("r0", "a0", 7000));
+    assert!(!run.ready().short);
+    let mut run = obtain();
+    run.read(&stored("r0", "a0", 0));
+    run.locked(Locked::TimedOut);
+    run.read(&stored("r0", "a0", 0));
+    assert_eq!(run.failure(), unavailable(Cause::Busy), "in the moment of its expiry it is dead");
 }
 
 #[test]
