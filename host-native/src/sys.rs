@@ -138,7 +138,7 @@ mod imp {
         dir.mode() & 0o022 != 0 && dir.mode() & 0o1000 == 0
     }
 
-    pub(crate) fn has_other_names(meta: &Metadata) -> bool {
+    pub(crate) fn has_other_names(_: &Path, meta: &Metadata) -> bool {
         meta.nlink() > 1
     }
 
@@ -180,6 +180,8 @@ mod imp {
     use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
     use std::path::Path;
     use std::time::{Duration, Instant, SystemTime};
+    use winapi_util::file::{Information, information};
+    use winapi_util::{Handle, HandleRef};
 
     pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
         retried(|| File::open(path))
@@ -194,7 +196,7 @@ mod imp {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
-    /// Opens the lock file so that nobody can remove or rename it meanwhile: [`is_at`] relies on it.
+    /// Opens the lock file so that nobody can remove or rename it meanwhile.
     pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
         const FILE_SHARE_READ_AND_WRITE: u32 = 3;
         OpenOptions::new()
@@ -223,6 +225,8 @@ mod imp {
         file.set_len(bytes)
     }
 
+    /// Over a file that somebody has open this may have to wait. Where the opener shares it for removal, as we do, the
+    /// standard library finds a way since Windows 10.
     pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
         retried(|| fs::rename(from, to))
     }
@@ -238,15 +242,27 @@ mod imp {
                         && start.elapsed() < Duration::from_millis(2500) =>
                 {
                     std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(100));
+                    pause = (pause * 2).min(Duration::from_millis(10));
                 }
                 other => return other,
             }
         }
     }
 
-    pub(crate) fn is_at(_: &File, path: &Path) -> bool {
-        path.exists()
+    /// Whether an open file still is the one that the path names.
+    pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+        match (information(HandleRef::from_file(file)), named(path)) {
+            (Ok(open), Ok(named)) => id(&open) == id(&named),
+            _ => false,
+        }
+    }
+
+    fn named(path: &Path) -> io::Result<Information> {
+        information(Handle::from_path_any(path)?)
+    }
+
+    fn id(file: &Information) -> (u64, u64) {
+        (file.volume_serial_number(), file.file_index())
     }
 
     #[derive(PartialEq, Eq)]
@@ -274,8 +290,8 @@ mod imp {
         false
     }
 
-    pub(crate) fn has_other_names(_: &Metadata) -> bool {
-        false
+    pub(crate) fn has_other_names(path: &Path, _: &Metadata) -> bool {
+        named(path).is_ok_and(|file| file.number_of_links() > 1)
     }
 
     pub(crate) fn is_mounted(_: &Path, _: &Metadata, _: &Metadata) -> bool {

@@ -140,7 +140,7 @@ impl End {
         let Some(meta) = &self.meta else { return Ok(()) };
         let why = if !meta.is_file() {
             "is not a regular file; remove it, or choose another path"
-        } else if sys::has_other_names(meta) {
+        } else if sys::has_other_names(&self.path, meta) {
             "is a hard link, and its other names would keep the old credentials; make it a symbolic link"
         } else if sys::is_mounted(&self.path, meta, dir) {
             "is mounted as a single file, which cannot be locked or replaced; mount its directory"
