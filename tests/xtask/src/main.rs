@@ -4,6 +4,8 @@
 mod coverage;
 mod mutants;
 mod picture;
+mod systems;
+mod toolchain;
 mod tools;
 mod wasm;
 
@@ -17,6 +19,8 @@ cargo xtask COMMAND
   model     the exhaustive check of the machines, in full
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
+  windows   the native host and the command as Windows programs, under Wine
+  macos     the same, type-checked for macOS
   package   `cargo package` for every crate that is published
   mutants   changes the core in one place after the other, and sees that a test fails (an hour or more)
   coverage  how much of the core its own tests run, branches too
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         "model" => model(rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "windows" => systems::windows(rest),
+        "macos" => systems::macos(),
         "package" => package(&[]),
         "mutants" => mutants::check(rest),
         "coverage" => coverage::report(rest),
@@ -60,6 +66,8 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("the crates can be packaged", || package(&["--no-verify", "--allow-dirty"]))?;
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(rest.iter().map(String::as_str));
+    timed("Windows, under Wine", || systems::windows(&[]))?;
+    timed("macOS, type-checked", systems::macos)?;
     timed("tests", || run("cargo", &arguments))
 }
 
@@ -95,7 +103,13 @@ fn timed(what: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), St
 
 /// Runs a program with our terminal; its failure is ours.
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let line = format!("{program} {}", arguments.join(" "));
-    let status = Command::new(program).args(arguments).status().map_err(|error| format!("`{line}`: {error}"))?;
+    run_command(Command::new(program).args(arguments))
+}
+
+fn run_command(command: &mut Command) -> Result<(), String> {
+    let status = command.status();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let status = status.map_err(|error| format!("`{line}`: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
 }

@@ -52,7 +52,7 @@ impl World {
 
     /// Where the command looks by itself.
     pub(crate) fn path(&self) -> PathBuf {
-        self.home().join(".config/kraube/credentials.json")
+        self.home().join(".config").join("kraube").join("credentials.json")
     }
 
     /// A member of the stored record.
