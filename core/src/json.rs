@@ -165,6 +165,14 @@ impl<'t> Writer<'t> {
     }
 }
 
+/// Reads an object into a struct; `None` where it does not fit. `serde` alone would take an array for one too, value by
+/// value.
+pub(crate) fn document<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
+    if is_object { serde_json::from_slice(bytes).ok() } else { None }
+}
+
 /// Reads a string, or null, into a [`Secret`]; for `#[serde(deserialize_with)]`.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|value| value.map(Secret::new))

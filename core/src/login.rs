@@ -212,12 +212,11 @@ impl Pending {
         struct Version {
             version: u64,
         }
-        let unreadable = |_| RestoreError::Unreadable;
-        let Version { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let Version { version } = json::document(bytes).ok_or(RestoreError::Unreadable)?;
         if version != SAVED_VERSION {
             return Err(RestoreError::Version);
         }
-        let saved: Saved = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
         let created = Timestamp(saved.created);
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);

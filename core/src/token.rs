@@ -165,9 +165,8 @@ fn read_success(response: &Response) -> Result<Issued, &'static str> {
     if response.body.len() > Response::MAX_BODY {
         return Err("the answer is too long");
     }
-    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
     let document: TokenDocument<'_> =
-        serde_json::from_slice(&response.body).map_err(|_| "the answer is not a readable token document")?;
+        json::document(&response.body).ok_or("the answer is not a readable token document")?;
     let access_token = document.access_token.filter(|token| !token.is_empty());
     let access_token = access_token.ok_or("the answer has no access token")?;
     if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -250,8 +249,8 @@ pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {
         error_description: Option<&'a RawValue>,
     }
     let string = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str(value.get()).ok());
-    match serde_json::from_slice::<Raw<'_>>(body) {
-        Ok(raw) if body.len() <= Response::MAX_BODY => {
+    match json::document::<Raw<'_>>(body) {
+        Some(raw) if body.len() <= Response::MAX_BODY => {
             ErrorDocument { error: string(raw.error), description: string(raw.error_description) }
         }
         _ => ErrorDocument::default(),

@@ -212,6 +212,7 @@ fn other_errors_of_the_client_name_the_code_or_the_status() {
     for (status, body, expected) in [
         (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
         (400, r#"{"error":"invalid_grant","error":"invalid_grant"}"#, "HTTP status 400"),
+        (400, r#"["invalid_grant","an array is no error document"]"#, "HTTP status 400"),
         (400, r#"{"error":{"type":"invalid_grant","message":"CANARYp7x1vQ"}}"#, "HTTP status 400"),
         (400, r#""CANARYp7x1vQ""#, "HTTP status 400"),
         (400, "<p>CANARYp7x1vQ</p>", "HTTP status 400"),
