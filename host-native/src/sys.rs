@@ -179,7 +179,7 @@ mod imp {
     use std::io;
     use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
     use std::path::Path;
-    use std::time::{Duration, Instant, SystemTime};
+    use std::time::{Duration, SystemTime};
     use winapi_util::file::{Information, information};
     use winapi_util::{Handle, HandleRef};
 
@@ -231,22 +231,21 @@ mod imp {
         retried(|| fs::rename(from, to))
     }
 
-    /// Scanners and indexers hold files open for moments: access denied, sharing violation, lock violation.
+    /// Scanners, indexers and readers hold files open for moments: access denied, sharing violation, lock violation. It is
+    /// tried so often, and not for so long: a busy machine lets the time pass without us. That is 2.5 s on an idle one.
     fn retried<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        let start = Instant::now();
+        const TRIES: u32 = 250;
         let mut pause = Duration::from_millis(1);
-        loop {
+        for _ in 1..TRIES {
             match attempt() {
-                Err(error)
-                    if matches!(error.raw_os_error(), Some(5 | 32 | 33))
-                        && start.elapsed() < Duration::from_millis(2500) =>
-                {
+                Err(error) if matches!(error.raw_os_error(), Some(5 | 32 | 33)) => {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(10));
                 }
                 other => return other,
             }
         }
+        attempt()
     }
 
     /// Whether an open file still is the one that the path names.

@@ -15,14 +15,14 @@ use support::{
 };
 
 const PROCESSES: usize = 8;
-const INCREMENTS: usize = 100;
+const INCREMENTS: usize = if cfg!(windows) { 20 } else { 100 };
 const RESERVE: usize = 16 * 1024;
 /// Under Wine processes start slowly, and take longer for a write.
 const KILLS: u32 = if cfg!(windows) { 60 } else { 300 };
 const LATEST_KILL: u64 = if cfg!(windows) { 20_000 } else { 1500 };
 /// Wine cannot replace a file that anybody has open at that very moment, so readers must close it now and then.
-const PAUSE: Duration = Duration::from_millis(if cfg!(windows) { 5 } else { 0 });
-const WRITES: usize = if cfg!(windows) { 200 } else { 1000 };
+const PAUSE: Duration = Duration::from_millis(if cfg!(windows) { 20 } else { 0 });
+const WRITES: usize = if cfg!(windows) { 50 } else { 1000 };
 
 #[test]
 fn processes_and_threads_exclude_each_other() {

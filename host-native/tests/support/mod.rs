@@ -33,7 +33,7 @@ pub fn place() -> Place {
 /// the disk takes.
 pub fn quick_place() -> Place {
     let memory = Path::new("/dev/shm");
-    let dir = if cfg!(unix) && memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     place_in(dir.expect("a temporary directory"))
 }
 

@@ -1,9 +1,12 @@
 //! Builds, tests and measures kraube: `cargo xtask`. One command each, named in [`HELP`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
+mod api;
 mod coverage;
+mod fuzz;
 mod mutants;
 mod picture;
+mod supply;
 mod systems;
 mod toolchain;
 mod tools;
@@ -19,6 +22,9 @@ cargo xtask COMMAND
   model     the exhaustive check of the machines, in full
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
+  fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
+  api       the public interface is the committed one
+  supply    licences, versions and sources of what kraube is made of; every set of features
   windows   the native host and the command as Windows programs, under Wine
   macos     the same, type-checked for macOS
   package   `cargo package` for every crate that is published
@@ -28,6 +34,9 @@ cargo xtask COMMAND
 ";
 
 fn main() -> ExitCode {
+    if let Some(done) = api::as_rustdoc() {
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (command, rest) = match arguments.split_first() {
         Some((command, rest)) => (command.as_str(), rest),
@@ -38,6 +47,9 @@ fn main() -> ExitCode {
         "model" => model(rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "fuzz" => fuzz::run(rest),
+        "api" => api::check(),
+        "supply" => supply::check(),
         "windows" => systems::windows(rest),
         "macos" => systems::macos(),
         "package" => package(&[]),
@@ -66,6 +78,8 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("the crates can be packaged", || package(&["--no-verify", "--allow-dirty"]))?;
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(rest.iter().map(String::as_str));
+    timed("the public interface", api::check)?;
+    timed("what it is made of", supply::check)?;
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
     timed("tests", || run("cargo", &arguments))

@@ -64,7 +64,7 @@ pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
         return Ok(());
     }
     println!("   installing {name}");
-    let line = ["install", "--debug", name];
+    let line = ["install", "--locked", "--debug", name];
     let status = Command::new("cargo").args(line).status().map_err(|error| format!("cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("run this, then try again: cargo {}", line.join(" "))) }
 }

@@ -1,0 +1,23 @@
+//! What kraube is made of: the licences, versions and sources of its dependencies (`.deny.toml`), and that each library
+//! compiles with every set of its features alone, without those that other packages of the workspace ask for.
+
+use crate::{run, tools};
+
+/// So few that a tool for all their combinations would take longer to install than they take to check.
+const FEATURES: &[(&str, &str)] =
+    &[("kraube-core", ""), ("kraube-core", "model"), ("kraube", ""), ("kraube-testserver", "")];
+
+pub(crate) fn check() -> Result<(), String> {
+    features()?;
+    tools::cargo_tool("cargo-deny")?;
+    // Without `advisories`: their database is a git repository, which not every machine reaches.
+    run("cargo", &["deny", "--config", ".deny.toml", "--workspace", "check", "bans", "licenses", "sources"])
+}
+
+/// Each set of features.
+pub(crate) fn features() -> Result<(), String> {
+    FEATURES.iter().try_for_each(|(package, features)| {
+        println!("   {package} with {}", if features.is_empty() { "no features" } else { features });
+        run("cargo", &["check", "--quiet", "--package", package, "--no-default-features", "--features", features])
+    })
+}
