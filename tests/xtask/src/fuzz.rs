@@ -12,7 +12,7 @@ pub(crate) fn run(rest: &[String]) -> Result<(), String> {
     let mut rest = rest.iter();
     let seconds: u32 = rest.next().map_or(Ok(60), |text| text.parse()).map_err(|_| "SECONDS is a number")?;
     let one = rest.next();
-    tools::cargo_tool("cargo-fuzz")?;
+    tools::cargo_install("cargo-fuzz", "0.13.2")?;
     let mut targets: Vec<String> = names(&Path::new(FOLDER).join("fuzz_targets"))?;
     targets.retain(|target| one.is_none_or(|one| one == target));
     if targets.is_empty() {

@@ -19,7 +19,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test      every suite; installs what it needs through the package managers of the machine
-  model     the exhaustive check of the machines, in full
+  model     the exhaustive check of the machines, in full: every order of steps, every fault
+  sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
   fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
     };
     let result = match command {
         "test" => test(rest),
-        "model" => model(rest),
+        "model" => binary("model", rest),
+        "sim" => binary("sim", rest),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "fuzz" => fuzz::run(rest),
@@ -83,10 +85,6 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
     timed("tests", || run("cargo", &arguments))
-}
-
-fn model(rest: &[String]) -> Result<(), String> {
-    binary("model", rest)
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {

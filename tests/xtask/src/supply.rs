@@ -9,7 +9,7 @@ const FEATURES: &[(&str, &str)] =
 
 pub(crate) fn check() -> Result<(), String> {
     features()?;
-    tools::cargo_tool("cargo-deny")?;
+    tools::cargo_install("cargo-deny", "0.20.2")?;
     // Without `advisories`: their database is a git repository, which not every machine reaches.
     run("cargo", &["deny", "--config", ".deny.toml", "--workspace", "check", "bans", "licenses", "sources"])
 }

@@ -57,14 +57,15 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     Err(format!("run this as root, then try again: {line}"))
 }
 
-/// Sees to a program that cargo itself installs.
-pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
-    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(name));
-    if on_path(name).is_some() || bin.is_some_and(|file| file.is_file()) {
+/// Compiles a program of the registry, where it is not there yet: without optimisation, which would take longer than it
+/// saves.
+pub(crate) fn cargo_install(program: &str, version: &str) -> Result<(), String> {
+    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(program));
+    if on_path(program).is_some() || bin.is_some_and(|file| file.is_file()) {
         return Ok(());
     }
-    println!("   installing {name}");
-    let line = ["install", "--locked", "--debug", name];
+    println!("   installing {program} {version}");
+    let line = ["install", "--locked", "--debug", program, "--version", version];
     let status = Command::new("cargo").args(line).status().map_err(|error| format!("cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("run this, then try again: cargo {}", line.join(" "))) }
 }
