@@ -42,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod authorize;
+mod canary;
 mod config;
 mod device;
 mod fault;
@@ -52,6 +53,7 @@ mod params;
 mod routes;
 mod server;
 
+pub use canary::Canary;
 pub use config::{Config, Fault, FaultKind, Members, Shape, When};
 pub use observe::{Counters, Event};
 pub use server::{Login, Server};

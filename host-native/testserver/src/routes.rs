@@ -11,13 +11,14 @@ use crate::params::Params;
 use crate::server::{Shared, Socket};
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::Request;
 use axum::extract::{Extension, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::middleware::map_response;
+use axum::middleware::{map_request_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
@@ -49,7 +50,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         open = open.route(shape.token_path(), post(token).options(preflight));
         own = own.route(shape.authorize_path(), get(authorize::request).post(authorize::decision));
     }
-    open.layer(map_response(allow_any_origin)).merge(own).with_state(shared)
+    let seen = map_request_with_state(Arc::clone(&shared), note_target);
+    open.layer(map_response(allow_any_origin)).merge(own).layer(seen).with_state(shared)
 }
 
 /// An answer of the token endpoint, before a fault gets at it.
@@ -189,6 +191,13 @@ async fn preflight() -> impl IntoResponse {
         (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, accept"),
     ];
     (StatusCode::NO_CONTENT, headers)
+}
+
+async fn note_target(State(shared): State<Arc<Shared>>, request: Request) -> Request {
+    if request.uri().query().is_some() {
+        shared.ledger().targets.push(request.uri().to_string());
+    }
+    request
 }
 
 async fn allow_any_origin(mut response: Response) -> Response {

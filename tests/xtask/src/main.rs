@@ -21,6 +21,8 @@ cargo xtask COMMAND
   test      every suite; installs what it needs through the package managers of the machine
   model     the exhaustive check of the machines, in full: every order of steps, every fault
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
+  soak      real processes that force refreshes and are disturbed and killed; `--long` for the figures of the guide
+  faults    every system call of lock, read and write fails in turn with every error, and is where a process is killed
   bench     the measurements, as a table with ratios from the same run
   wasm      the core, built for wasm, imports nothing
   fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "model" => binary("model", rest),
         "sim" => binary("sim", rest),
+        "soak" => harsh("soak", rest),
+        "faults" => tools::for_tests().and_then(|()| harsh("faults", rest)),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "fuzz" => fuzz::run(rest),
@@ -97,6 +101,13 @@ fn bench(rest: &[String]) -> Result<(), String> {
 /// Without arguments, each crate is also unpacked and built, as its users would.
 fn package(arguments: &[&str]) -> Result<(), String> {
     run("cargo", &[&["package", "--quiet", "--workspace"], arguments].concat())
+}
+
+/// Not optimised: what these measure is the system, and the suites have built them already.
+fn harsh(name: &str, rest: &[String]) -> Result<(), String> {
+    let mut arguments = vec!["run", "--quiet", "--package", "kraube-harsh", "--bin", name, "--"];
+    arguments.extend(rest.iter().map(String::as_str));
+    run("cargo", &arguments)
 }
 
 fn binary(name: &str, rest: &[String]) -> Result<(), String> {

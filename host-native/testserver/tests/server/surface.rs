@@ -1,7 +1,7 @@
 //! Metadata, revocation, the resource, cross-origin access, and the life of the server itself.
 
 use crate::client::{form, get, is_live, raw_refresh, read_all, refresh, send, server, wait};
-use kraube_testserver::{Config, Event, Fault, FaultKind, Server};
+use kraube_testserver::{Canary, Config, Event, Fault, FaultKind, Server};
 use serde_json::json;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -143,4 +143,19 @@ fn a_port_that_is_taken_is_an_error() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     assert!(Server::spawn(Config { port, ..Config::default() }).is_err());
+}
+
+#[test]
+fn canaries_are_found_in_what_a_client_says() {
+    let server = server(Config::default());
+    let login = server.issue_login();
+    let said = format!("Bearer {}", login.access_token);
+    assert_eq!(server.canaries_in(said.as_bytes()), [Canary::AccessToken].into());
+    assert_eq!(server.canaries_in(&login.refresh_token.as_bytes()[20..]), [Canary::RefreshToken].into());
+    assert_eq!(server.canaries_in(b"kr_rt_ and nothing that was ever issued"), [].into());
+    assert_eq!(server.targets_with_query(), [""; 0]);
+    let leaking = format!("{}?access_token={}", server.resource_url(), login.access_token);
+    assert_eq!(get(&leaking).status, 401);
+    let targets = server.targets_with_query().concat();
+    assert_eq!(server.canaries_in(targets.as_bytes()), [Canary::AccessToken].into(), "{targets}");
 }
