@@ -81,8 +81,8 @@ pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Members<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let members: Self = serde_json::from_slice(bytes).map_err(|_| Malformed::NotJson)?;
-        let names: BTreeSet<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
-        if names.len() < members.0.len() {
+        let mut names = BTreeSet::new();
+        if !members.0.iter().all(|(name, _)| names.insert(name.as_str())) {
             return Err(Malformed::Repeated);
         }
         Ok(members)
@@ -95,7 +95,7 @@ impl<'a> Members<'a> {
 
     /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        serde_json::from_str(self.take(name)?.get()).ok()
+        serde_json::from_slice(self.take(name)?.get().as_bytes()).ok()
     }
 
     pub(crate) fn rest(self) -> Vec<(String, Secret)> {

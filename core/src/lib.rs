@@ -137,6 +137,7 @@ pub mod http;
 mod json;
 pub mod login;
 pub mod machine;
+mod number;
 pub mod pkce;
 pub mod policy;
 pub mod provider;

@@ -303,6 +303,19 @@ pub enum Verdict {
     Code(Exchange),
 }
 
+impl Verdict {
+    /// What to do about a login that was denied.
+    pub const DENIED_HINT: &'static str = "start the login again and agree to it";
+
+    /// [`Verdict::Denied`] in words.
+    pub fn denied(code: &str, description: Option<&str>) -> String {
+        match description {
+            None => format!("the login was denied ({code})"),
+            Some(text) => format!("the login was denied ({code}): {text}"),
+        }
+    }
+}
+
 /// The third leg: a validated code. It is used once, so it is not `Clone`.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Exchange {

@@ -2,6 +2,7 @@
 
 use crate::http::{Endpoint, Request, Response};
 use crate::json;
+use crate::number::decimal;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
 use crate::retry_after;
@@ -192,18 +193,15 @@ fn is_json(content_type: &str) -> bool {
 /// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not
 /// readable costs no rotation.
 fn life(json: &str) -> Millis {
-    let number = json.trim_matches('"');
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'));
-    match number.parse::<f64>() {
-        // The conversion saturates, and infinity is what a number too large for the type is parsed to.
-        Ok(seconds) if plain && seconds * 1000.0 >= 1.0 => Millis((seconds * 1000.0) as u64).min(LONGEST_LIFE),
-        _ => DEFAULT_LIFE,
+    match decimal(json.trim_matches('"'), 3) {
+        Some(millis) if millis >= 1 => Millis(millis).min(LONGEST_LIFE),
+        Some(_) | None => DEFAULT_LIFE,
     }
 }
 
 /// The scope (RFC 6749 section 3.3), where it is a string of the allowed characters.
 fn scope(json: &str) -> Option<String> {
-    let scope: String = serde_json::from_str(json).ok()?;
+    let scope: String = serde_json::from_slice(json.as_bytes()).ok()?;
     let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
     (!scope.is_empty() && scope.chars().all(allowed)).then_some(scope)
 }

@@ -4,6 +4,7 @@
 mod api;
 mod coverage;
 mod fuzz;
+mod js;
 mod mutants;
 mod picture;
 mod supply;
@@ -23,8 +24,9 @@ cargo xtask COMMAND
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   soak      real processes that force refreshes and are disturbed and killed; `--long` for the figures of the guide
   faults    every system call of lock, read and write fails in turn with every error, and is where a process is killed
-  bench     the measurements, as a table with ratios from the same run
+  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package
   wasm      the core, built for wasm, imports nothing
+  js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
   fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
   api       the public interface is the committed one
   supply    licences, versions and sources of what kraube is made of; every set of features
@@ -51,8 +53,11 @@ fn main() -> ExitCode {
         "sim" => binary("sim", rest),
         "soak" => harsh("soak", rest),
         "faults" => tools::for_tests().and_then(|()| harsh("faults", rest)),
+        "bench" if rest == ["js"] => js::bench(),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
+        "js" if rest == ["test"] => js::test(),
+        "js" => js::build(),
         "fuzz" => fuzz::run(rest),
         "api" => api::check(),
         "supply" => supply::check(),
@@ -88,6 +93,7 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("what it is made of", supply::check)?;
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
+    timed("the JavaScript package", js::test)?;
     timed("tests", || run("cargo", &arguments))
 }
 

@@ -34,6 +34,32 @@ pub(crate) fn for_tests() -> Result<(), String> {
     })
 }
 
+/// Node and npm, in a version that the suites and the build of the JavaScript package run on.
+pub(crate) fn node() -> Result<(), String> {
+    const OLDEST: u32 = 20;
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        install(&["nodejs", "npm"]).map_err(|error| format!("the JavaScript package needs node and npm: {error}"))?;
+    }
+    let asked = Command::new("node").arg("--version").output().map_err(|error| format!("node: {error}"))?;
+    let version = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= OLDEST) {
+        return Ok(());
+    }
+    Err(format!(
+        "the JavaScript package needs node {OLDEST} or newer, and this is {version}: install it from nodejs.org"
+    ))
+}
+
+/// The browser of the suites: `CHROMIUM`, or Debian's.
+pub(crate) fn chromium() -> Result<(), String> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    if named.unwrap_or_else(|| "/usr/bin/chromium".into()).is_file() {
+        return Ok(());
+    }
+    install(&["chromium"]).map_err(|error| format!("the browser suites need Chromium: {error}"))
+}
+
 /// Installs Debian packages, where this is a Debian and we may; otherwise says what to type.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let line = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));

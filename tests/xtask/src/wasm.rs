@@ -1,4 +1,5 @@
-//! Builds the core for wasm and looks at what the module imports: nothing, or the core does I/O.
+//! Builds for wasm, with whatever compiler this machine has for it; and looks at what the core imports when it is built so:
+//! nothing, or it does I/O.
 
 use crate::toolchain::{self, Source};
 use crate::tools;
@@ -9,22 +10,7 @@ const LINKER: &str = "wasm-ld-22";
 
 /// Builds `tests/pure`, which drives every machine, and reads its import section.
 pub(crate) fn check() -> Result<(), String> {
-    let folder = toolchain::folder("wasm")?;
-    let compiler = toolchain::source(TARGET)?;
-    let mut cargo = compiler.cargo("std,panic_abort");
-    if compiler == Source::Debian {
-        if tools::on_path(LINKER).is_none() {
-            tools::install(&["lld-22"])?;
-        }
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
-    }
-    let arguments = ["build", "--release", "--package", "kraube-pure", "--target", TARGET];
-    let status = cargo.args(arguments).arg("--target-dir").arg(&folder).status().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err("the core does not build for wasm".into());
-    }
-    let file = folder.join(TARGET).join("release/kraube-pure.wasm");
-    let module = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let module = build("component/kraube-pure.wasm", &["build", "--profile", "component", "--package", "kraube-pure"])?;
     let imports = imports(&module)?;
     let functions = functions(&module)?;
     if !imports.is_empty() {
@@ -36,6 +22,30 @@ pub(crate) fn check() -> Result<(), String> {
     }
     println!("   {functions} functions in {} KiB, imports: none", module.len() / 1024);
     Ok(())
+}
+
+/// Runs cargo with these arguments for the target, and reads what it has made there.
+pub(crate) fn build(made: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    let folder = toolchain::folder("wasm")?;
+    let compiler = toolchain::source(TARGET)?;
+    let mut cargo = compiler.cargo("std,panic_abort");
+    if compiler == Source::Debian {
+        if tools::on_path(LINKER).is_none() {
+            tools::install(&["lld-22"])?;
+        }
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
+        // A panic has nobody to talk to: what it would say is left out.
+        let flags = "-Zunstable-options -Cpanic=immediate-abort";
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+    }
+    let (command, arguments) = arguments.split_first().ok_or("cargo needs a command")?;
+    cargo.args([command, "--target", TARGET, "--target-dir"]).arg(&folder).args(arguments);
+    let status = cargo.status().map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("`cargo {command} {}` failed for {TARGET}", arguments.join(" ")));
+    }
+    let file = folder.join(TARGET).join(made);
+    std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn imports(module: &[u8]) -> Result<Vec<String>, String> {
