@@ -11,6 +11,7 @@ mod supply;
 mod systems;
 mod toolchain;
 mod tools;
+mod wasi;
 mod wasm;
 
 use std::process::{Command, ExitCode};
@@ -32,6 +33,7 @@ cargo xtask COMMAND
   supply    licences, versions and sources of what kraube is made of; every set of features
   windows   the native host and the command as Windows programs, under Wine
   macos     the same, type-checked for macOS
+  wasi      the components, into target/wasi: sans-io, token-provider, and the examples
   package   `cargo package` for every crate that is published
   mutants   changes the core in one place after the other, and sees that a test fails (an hour or more)
   coverage  how much of the core its own tests run, branches too
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         "supply" => supply::check(),
         "windows" => systems::windows(rest),
         "macos" => systems::macos(),
+        "wasi" => wasi::build(),
         "package" => package(&[]),
         "mutants" => mutants::check(rest),
         "coverage" => coverage::report(rest),

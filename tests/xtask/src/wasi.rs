@@ -1,0 +1,64 @@
+//! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
+
+use crate::{toolchain, wasm};
+use std::path::PathBuf;
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions};
+
+/// The worlds, each a feature of the package.
+const WORLDS: &[&str] = &["sans-io", "token-provider"];
+/// Components that use them; targets of the package that are built as examples.
+const EXAMPLES: &[&str] = &["app"];
+/// Those that are also stored with the provider inside, as `*-composed`.
+const COMPOSED: &[&str] = &["app"];
+
+/// Builds all of them.
+pub(crate) fn build() -> Result<(), String> {
+    let folder = folder()?;
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let package = ["--package", "kraube-wasi", "--no-default-features", "--profile", "component"];
+    for world in WORLDS {
+        let kind = ["rustc", "--lib", "--crate-type", "cdylib", "--features", world];
+        keep(world, &wasm::build("component/kraube_wasi.wasm", &[&kind[..], &package[..]].concat())?)?;
+    }
+    for example in EXAMPLES {
+        let made = format!("component/examples/{}.wasm", example.replace('-', "_"));
+        keep(example, &wasm::build(&made, &[&["build", "--example", example], &package[..]].concat())?)?;
+    }
+    COMPOSED.iter().try_for_each(|example| compose(example))
+}
+
+/// Where the components are.
+pub(crate) fn folder() -> Result<PathBuf, String> {
+    toolchain::folder("wasi")
+}
+
+/// Plugs the provider into a component.
+fn compose(name: &str) -> Result<(), String> {
+    let composed = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let mut graph = CompositionGraph::new();
+        let mut package = |name: &str| -> Result<_, Box<dyn std::error::Error>> {
+            let bytes = std::fs::read(folder()?.join(name).with_extension("wasm"))?;
+            let package = Package::from_bytes(name, None, bytes, graph.types_mut())?;
+            Ok(graph.register_package(package)?)
+        };
+        let (provider, socket) = (package("token-provider")?, package(name)?);
+        wac_graph::plug(&mut graph, vec![provider], socket)?;
+        Ok(graph.encode(EncodeOptions::default())?)
+    };
+    store(&format!("{name}-composed"), &composed().map_err(|error| format!("{name}: {error}"))?)
+}
+
+/// Makes a component of a module and stores it.
+fn keep(name: &str, module: &[u8]) -> Result<(), String> {
+    let encoder = wit_component::ComponentEncoder::default().validate(true).module(module);
+    let component = encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| format!("{name}: {error:#}"))?;
+    store(name, &component)
+}
+
+fn store(name: &str, component: &[u8]) -> Result<(), String> {
+    let file = folder()?.join(name).with_extension("wasm");
+    std::fs::write(&file, component).map_err(|error| format!("{}: {error}", file.display()))?;
+    println!("   {name}.wasm: {} KiB", component.len() / 1024);
+    Ok(())
+}
