@@ -54,10 +54,13 @@ pub fn look(path: Option<&Path>, locks: impl FnOnce(&Path) -> Locks) -> Result<F
 /// The file cannot be opened, or not be locked.
 pub fn try_lock(scratch: &Path) -> io::Result<Option<File>> {
     let file = sys::open_lock(scratch)?;
-    match FileExt::try_lock(&file) {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+    loop {
+        match FileExt::try_lock(&file) {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 

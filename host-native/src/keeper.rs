@@ -81,7 +81,10 @@ struct HealthFile {
 
 impl HealthFile {
     fn write(&self, health: &Health) {
-        if let Err(error) = self.try_write(health) {
+        // Without a directory there is no login either, and nobody who looks.
+        if let Err(error) = self.try_write(health)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(path = %self.path.display(), %error, "cannot write the health file");
         }
     }

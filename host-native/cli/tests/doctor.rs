@@ -110,3 +110,30 @@ fn certificates_that_cannot_be_read_are_a_failure() {
         assert!(run.code == 1 && found.0 == "failure" && found.1.contains(variable), "{run:?}");
     }
 }
+
+/// Locks that do nothing and a disk that fails are seen for what they are, by failing the calls of the real trial.
+#[test]
+#[cfg(target_os = "linux")]
+fn locks_that_keep_nobody_out_and_calls_that_fail_are_failures() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let dir = world.path().parent().expect("a directory").to_owned();
+    let before = names(&dir);
+    for (inject, check, level, said) in [
+        ("flock:retval=0", "locks", "failure", "at once"),
+        ("flock:error=ENOLCK", "locks", "failure", "they cannot be tried"),
+        ("flock:error=EINTR:when=1", "locks", "ok", "kept each other out"),
+        ("fsync:error=EIO", "write", "failure", "cannot write"),
+        ("rename:error=EPERM", "write", "failure", "cannot rename"),
+    ] {
+        let plain = world.command(&["doctor", "--json"]);
+        let mut command = std::process::Command::new("strace");
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]).current_dir(world.home());
+        command.arg(plain.get_program()).args(plain.get_args());
+        let run = world.run_with(command, "");
+        let found = &findings(&run)[check];
+        assert!(found.0 == level && found.1.contains(said), "{inject}: {run:?}");
+        assert_eq!((run.code, names(&dir)), (i32::from(level == "failure"), before.clone()), "{inject}");
+    }
+}

@@ -155,6 +155,21 @@ fn cargo_is_told_why_there_is_no_token() {
     assert!(lines.len() == 3 && lines[2].starts_with("{\"Err\":{\"kind\":\"other\""), "{run:?}");
 }
 
+#[test]
+fn npm_finds_the_token_in_its_environment() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let registry = Registry::start();
+    let own = format!("//127.0.0.1:{}/:_authToken=${{NPM_TOKEN}}\n", registry.port);
+    std::fs::write(world.home().join(".npmrc"), own).expect("written");
+    let url = format!("http://127.0.0.1:{}/", registry.port);
+    let mut exec = world.command(&["exec", "--env", "NPM_TOKEN", "--", "npm", "whoami", "--registry", &url]);
+    exec.env("PATH", std::env::var_os("PATH").expect("a path"));
+    let run = world.run_with(exec, "");
+    assert_eq!((run.code, run.stdout.as_str()), (0, "me\n"), "npm is there (apt-get install npm): {run:?}");
+    assert_eq!(registry.seen(), [Some(format!("Bearer {}", login.access_token))]);
+}
+
 /// The real cargo, which searches in a registry that wants a token.
 fn cargo(world: &World, registry: &Registry, options: &[&str]) -> Command {
     let home = world.home().join("cargo");
@@ -197,7 +212,7 @@ impl Registry {
                     let own = format!("http://127.0.0.1:{port}");
                     serde_json::json!({ "dl": format!("{own}/dl"), "api": own, "auth-required": true })
                 }
-                _ => serde_json::json!({ "crates": [], "meta": { "total": 0 } }),
+                _ => serde_json::json!({ "crates": [], "meta": { "total": 0 }, "username": "me" }),
             };
             let status = if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
             std::future::ready((status, body.to_string()))

@@ -105,11 +105,17 @@ const BUSY: &str = "busy";
 fn two_processes(scratch: &Path) -> Locks {
     let tried = || -> io::Result<Locks> {
         let holder = Holder::start(scratch)?;
-        if answer_of(Role::Try, scratch)? != BUSY {
-            return Ok(Locks::Shared);
+        match answer_of(Role::Try, scratch)?.as_str() {
+            BUSY => {}
+            HELD => return Ok(Locks::Shared),
+            other => return Ok(Locks::Failed(other.to_owned())),
         }
         holder.end()?;
-        Ok(if answer_of(Role::Try, scratch)? == HELD { Locks::Exclude } else { Locks::Stuck })
+        Ok(match answer_of(Role::Try, scratch)?.as_str() {
+            HELD => Locks::Exclude,
+            BUSY => Locks::Stuck,
+            other => Locks::Failed(other.to_owned()),
+        })
     };
     tried().unwrap_or_else(|error| Locks::Failed(error.to_string()))
 }
