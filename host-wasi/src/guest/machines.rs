@@ -167,11 +167,7 @@ impl wit::GuestInstall for Resource<Install> {
 }
 
 impl wit::GuestForget for Resource<Forget> {
-    fn start(
-        revoke: bool,
-        policy: Vec<(wit::Figure, u64)>,
-        kept: Option<wit::Unsaved>,
-    ) -> wit::ForgetStep {
+    fn start(revoke: bool, policy: Vec<(wit::Figure, u64)>, kept: Option<wit::Unsaved>) -> wit::ForgetStep {
         let kept = taken(kept);
         forget_step(Forget::start(revoke, figures(policy), kept.clone()), kept)
     }
@@ -213,7 +209,8 @@ fn install_step(step: Step<Install, Installed>, kept: Option<Unsaved>) -> wit::I
         Step::Done(installed) => installed,
     };
     let kept = leave(&installed, kept);
-    let outcome = installed.map(login_tokens).map_err(|error| convert::detailed(convert::install_error(&error), &error));
+    let outcome =
+        installed.map(login_tokens).map_err(|error| convert::detailed(convert::install_error(&error), &error));
     wit::InstallStep::Done(wit::Installed { outcome, kept })
 }
 
@@ -294,9 +291,7 @@ fn input(input: wit::Input) -> Input {
             wit::Locked::Unsupported(error) => Locked::Unsupported(convert::store_error_in(error)),
         }),
         wit::Input::Read(read) => Input::Read(stored(read)),
-        wit::Input::Replied(replied) => {
-            Input::Replied(replied.map(convert::response).map_err(convert::send_error))
-        }
+        wit::Input::Replied(replied) => Input::Replied(replied.map(convert::response).map_err(convert::send_error)),
         wit::Input::Wrote(wrote) => Input::Wrote(wrote.map_err(convert::write_error_in)),
         wit::Input::Deleted(deleted) => Input::Deleted(deleted.map_err(convert::write_error_in)),
         wit::Input::Woke => Input::Woke,
