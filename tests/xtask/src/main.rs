@@ -12,6 +12,7 @@ mod systems;
 mod toolchain;
 mod tools;
 mod wasi;
+mod wasi_examples;
 mod wasm;
 
 use std::process::{Command, ExitCode};

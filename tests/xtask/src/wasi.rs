@@ -1,6 +1,6 @@
 //! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
 
-use crate::{toolchain, wasm};
+use crate::{toolchain, wasi_examples, wasm};
 use std::path::PathBuf;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
@@ -10,7 +10,7 @@ const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
 const EXAMPLES: &[&str] = &["app"];
 /// Those that are also stored with the provider inside, as `*-composed`.
-const COMPOSED: &[&str] = &["app"];
+const COMPOSED: &[&str] = &["app", "js", "python"];
 
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {
@@ -25,6 +25,7 @@ pub(crate) fn build() -> Result<(), String> {
         let made = format!("component/examples/{}.wasm", example.replace('-', "_"));
         keep(example, &wasm::build(&made, &[&["build", "--example", example], &package[..]].concat())?)?;
     }
+    wasi_examples::build(&folder)?;
     COMPOSED.iter().try_for_each(|example| compose(example))
 }
 
