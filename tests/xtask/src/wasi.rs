@@ -8,7 +8,7 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 /// The worlds, each a feature of the package.
 const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
-const EXAMPLES: &[&str] = &["app", "calls"];
+const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
 const COMPOSED: &[&str] = &["app", "calls", "js", "python"];
 

@@ -19,8 +19,9 @@ pub(crate) fn build(folder: &Path) -> Result<(), String> {
 fn javascript(folder: &Path, wit: &Wit) -> Result<(), String> {
     let sources = Path::new(SOURCES).join("js");
     let inputs = [sources.join("app.js"), sources.join("package-lock.json")];
+    // The tests need them too.
+    js::packages(&sources)?;
     made(folder, "js", wit, &inputs, |component| {
-        js::packages(&sources)?;
         let mut build = Command::new(sources.join("node_modules/.bin/componentize-js"));
         build.arg("--wit").arg(&wit.folder).args(["--world-name", WORLD, "--out"]).arg(component).arg(&inputs[0]);
         run_command(&mut build)
