@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/login.md")]
 pub mod login {}
 
+#[doc = include_str!("../docs/operation.md")]
+pub mod operation {}
+
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 

@@ -54,6 +54,36 @@ pub fn find(name: &str, path: Option<&Path>, client_id: Option<String>) -> Resul
     choose(name, &file, &text, client_id, var)
 }
 
+/// All profiles that [`find`] knows, each with the client id that it would have: those of [`FILE`], then the built-in ones
+/// that it does not replace. Those of the embedded server are there where [`DEMO_ISSUER`] is set.
+///
+/// # Errors
+/// [`ProviderError`]: one of them cannot be used.
+pub fn list(path: Option<&Path>) -> Result<Vec<Listed>, ProviderError> {
+    let (file, text) = own(path)?;
+    let own: Vec<_> = parse(&file, &text)?.provider.into_iter().map(|provider| provider.name).collect();
+    let built_in = BUILT_IN.iter().map(|name| (*name).to_owned()).filter(|name| !own.contains(name));
+    let demo = var(DEMO_ISSUER).is_some();
+    let names = own.iter().cloned().map(|name| (name, false)).chain(built_in.map(|name| (name, true)));
+    let names = names.filter(|(name, built_in)| demo || !built_in || name == DEFAULT);
+    let listed = names.map(|(name, built_in)| {
+        Ok(Listed { provider: choose(&name, &file, &text, None, var)?, file: (!built_in).then(|| file.clone()) })
+    });
+    listed.collect()
+}
+
+/// A profile and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The profile.
+    pub provider: Provider,
+    /// The file that it is in; `None` for a built-in one.
+    pub file: Option<PathBuf>,
+}
+
+const BUILT_IN: [&str; 3] = [DEFAULT, "demo", "demo-claude"];
+
 /// Where the metadata of a server are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
@@ -80,7 +110,7 @@ pub fn discover(source: Source<'_>, path: Option<&Path>, client_id: Option<Strin
 }
 
 /// Must not be called from within a runtime.
-fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
+pub(crate) fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
     let mut http = Http::default();
     let mut next = match source {
         Source::Issuer(issuer) => Discovery::of_issuer(issuer),
@@ -176,7 +206,10 @@ struct Document {
 
 /// The file with the user's own profiles, and what is in it.
 fn own(path: Option<&Path>) -> Result<(PathBuf, String), ProviderError> {
-    let file = paths::credentials_path(path).map_err(ProviderError::Path)?.with_file_name(FILE);
+    let credentials = paths::credentials_path(path).map_err(ProviderError::Path)?;
+    let beside = credentials.with_file_name(FILE);
+    let shared = paths::shared(&credentials, FILE).filter(|shared| !beside.exists() && shared.exists());
+    let file = shared.unwrap_or(beside);
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok((file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((file, String::new())),
