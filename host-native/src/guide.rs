@@ -16,5 +16,8 @@ pub mod hosts {}
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
 
+#[doc = include_str!("../docs/reliability.md")]
+pub mod reliability {}
+
 #[doc = include_str!("../docs/requirements.md")]
 pub mod requirements {}
