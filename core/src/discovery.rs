@@ -163,18 +163,17 @@ impl Discovery {
             return Self::ask(start, vec![asked], scopes);
         }
         let origin = start.origin();
-        let whole = start.as_str().into();
-        let mut candidates = vec![(well_known(&start, "oauth-protected-resource"), vec![whole])];
-        let root =
-            (format!("{origin}/.well-known/oauth-protected-resource"), vec![origin.into(), format!("{origin}/")]);
-        if candidates[0].0 != root.0 {
-            candidates.push(root);
+        let url = inside(&start, &well_known(&start, "oauth-protected-resource"))?;
+        let root = inside(&start, &format!("{origin}/.well-known/oauth-protected-resource"))?;
+        let mut identifiers = vec![start.as_str().into()];
+        let mut root_identifiers = vec![origin.into(), format!("{origin}/")];
+        let mut asked = Vec::new();
+        if url == root {
+            identifiers.append(&mut root_identifiers);
         } else {
-            candidates[0].1.extend(root.1);
+            asked.push(Asked { url: root, identifiers: root_identifiers });
         }
-        let asked =
-            candidates.into_iter().map(|(url, identifiers)| Ok(Asked { url: inside(&start, &url)?, identifiers }));
-        let asked = asked.collect::<Result<Vec<_>, DiscoveryError>>()?;
+        asked.insert(0, Asked { url, identifiers });
         Self::ask(start, asked, scopes)
     }
 

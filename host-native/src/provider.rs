@@ -3,9 +3,10 @@
 pub use kraube_core::discovery::DiscoveryError;
 pub use kraube_core::provider::Provider;
 
+use crate::account;
 use crate::http::Http;
 use crate::paths::{self, PathError};
-use kraube_core::discovery::{Discovery, Next};
+use kraube_core::discovery::{Discovery, Found, Next};
 use kraube_core::http::EndpointError;
 use kraube_core::provider::Client;
 use serde::Deserialize;
@@ -62,8 +63,7 @@ pub enum Source<'a> {
     Resource(&'a str),
 }
 
-/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks; within a
-/// runtime use its `spawn_blocking`.
+/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks.
 ///
 /// Its client id is `client_id` where that is given, else the one that `client_ids` of [`FILE`] has for its issuer, else
 /// the one of [`CLIENT_ID`].
@@ -73,19 +73,25 @@ pub enum Source<'a> {
 pub fn discover(source: Source<'_>, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
     let (file, text) = own(path)?;
     let document = parse(&file, &text)?;
+    let found = account::on_own_thread(|| Ok(search(source)));
+    let found = found.map_err(|error| ProviderError::System(error.to_string()))?.map_err(ProviderError::Discovery)?;
+    let in_file = document.client_ids.get(&found.server.issuer).cloned();
+    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+}
+
+/// Must not be called from within a runtime.
+fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
     let mut http = Http::default();
     let mut next = match source {
         Source::Issuer(issuer) => Discovery::of_issuer(issuer),
         Source::Resource(resource) => Discovery::of_resource(resource),
     };
-    let found = loop {
-        match next.map_err(ProviderError::Discovery)? {
+    loop {
+        match next? {
             Next::Fetch(discovery, url) => next = discovery.receive(http.fetch(&url)),
-            Next::Found(found) => break found,
+            Next::Found(found) => return Ok(found),
         }
-    };
-    let in_file = document.client_ids.get(&found.server.issuer).cloned();
-    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+    }
 }
 
 /// There is no such profile, or it cannot be used.
@@ -114,6 +120,8 @@ pub enum ProviderError {
     Path(PathError),
     /// The metadata of the server were not found, or must not be used.
     Discovery(DiscoveryError),
+    /// The operating system gives no thread.
+    System(String),
 }
 
 impl ProviderError {
@@ -126,6 +134,7 @@ impl ProviderError {
             Self::DemoIssuer(_) => "demo_issuer",
             Self::Path(error) => error.code(),
             Self::Discovery(error) => error.code(),
+            Self::System(_) => "system",
         }
     }
 }
@@ -143,6 +152,7 @@ impl fmt::Display for ProviderError {
             Self::DemoIssuer(error) => write!(f, "{DEMO_ISSUER} cannot be used: {error}"),
             Self::Path(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
+            Self::System(detail) => f.write_str(detail),
         }
     }
 }

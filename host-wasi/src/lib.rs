@@ -47,9 +47,9 @@ use guest::bindings;
 #[cfg(not(target_family = "wasm"))]
 mod embed;
 #[cfg(not(target_family = "wasm"))]
-pub use embed::{LentStore, store, tokens};
-#[cfg(not(target_family = "wasm"))]
 use embed::bindings;
+#[cfg(not(target_family = "wasm"))]
+pub use embed::{LentStore, store, tokens};
 #[cfg(not(target_family = "wasm"))]
 pub use kraube;
 

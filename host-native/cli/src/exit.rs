@@ -116,6 +116,7 @@ impl From<&ProviderError> for Code {
             | ProviderError::DemoIssuer(_)
             | ProviderError::Path(_)
             | ProviderError::Discovery(_)
+            | ProviderError::System(_)
             | _ => Self::Error,
         }
     }

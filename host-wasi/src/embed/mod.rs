@@ -8,7 +8,15 @@ pub mod tokens;
 pub use lent::LentStore;
 
 /// What wasmtime makes of the WIT package.
-#[allow(dead_code, missing_docs, unreachable_pub, unsafe_code, unused_qualifications, clippy::all, reason = "generated")]
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    unused_qualifications,
+    clippy::all,
+    reason = "generated"
+)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",

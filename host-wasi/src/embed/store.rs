@@ -43,17 +43,14 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, lent: fn(&mut T) -> &mu
         Ok((locked.map(|held| keep(&mut store, lent, held)).map_err(convert::not_locked),))
     })?;
     instance.func_wrap("read", move |mut store, (): ()| Ok((read(lent(store.data_mut()).place().read()),)))?;
-    instance.func_wrap(
-        "write",
-        move |mut store, (replaces, new, reserve): (Option<String>, Vec<u8>, u64)| {
-            let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
-            let wrote = lent(store.data_mut()).place().write(replaces, &blob, reserve);
-            Ok((wrote.map_err(convert::write_error),))
-        },
-    )?;
+    instance.func_wrap("write", move |mut store, (replaces, new, reserve): (Option<String>, Vec<u8>, u64)| {
+        let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
+        let wrote = lent(store.data_mut()).place().write(replaces, &blob, reserve)?;
+        Ok((wrote.map_err(convert::write_error),))
+    })?;
     instance.func_wrap("delete", move |mut store, (replaces,): (String,)| {
         let replaces = convert::revision(&replaces)?;
-        Ok((lent(store.data_mut()).place().delete(replaces).map_err(convert::write_error),))
+        Ok((lent(store.data_mut()).place().delete(replaces)?.map_err(convert::write_error),))
     })?;
     instance.func_wrap("probe", move |mut store, (): ()| {
         Ok((lent(store.data_mut()).place().probe().map_err(convert::told),))
@@ -92,21 +89,18 @@ pub fn add_to_linker_async<T: Send + 'static>(
             Ok((read(stored),))
         })
     })?;
-    instance.func_wrap_async(
-        "write",
-        move |mut store, (replaces, new, reserve): (Option<String>, Vec<u8>, u64)| {
-            Box::new(async move {
-                let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
-                let write = lent(store.data_mut()).on_thread(move |place| place.write(replaces, &blob, reserve))?;
-                let wrote: Std<(), WriteError> = write.await?.map_err(convert::write_error);
-                Ok((wrote,))
-            })
-        },
-    )?;
+    instance.func_wrap_async("write", move |mut store, (replaces, new, reserve): (Option<String>, Vec<u8>, u64)| {
+        Box::new(async move {
+            let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
+            let write = lent(store.data_mut()).on_thread(move |place| place.write(replaces, &blob, reserve))?;
+            let wrote: Std<(), WriteError> = write.await??.map_err(convert::write_error);
+            Ok((wrote,))
+        })
+    })?;
     instance.func_wrap_async("delete", move |mut store, (replaces,): (String,)| {
         Box::new(async move {
             let replaces = convert::revision(&replaces)?;
-            let deleted = lent(store.data_mut()).on_thread(move |place| place.delete(replaces))?.await?;
+            let deleted = lent(store.data_mut()).on_thread(move |place| place.delete(replaces))?.await??;
             Ok((deleted.map_err(convert::write_error),))
         })
     })?;
@@ -126,7 +120,11 @@ fn add_lock<T: 'static>(instance: &mut LinkerInstance<'_, T>, lent: fn(&mut T) -
     })
 }
 
-fn keep<T: 'static>(store: &mut StoreContextMut<'_, T>, lent: fn(&mut T) -> &mut LentStore, held: Held) -> Resource<Lock> {
+fn keep<T: 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    lent: fn(&mut T) -> &mut LentStore,
+    held: Held,
+) -> Resource<Lock> {
     Resource::new_own(lent(store.data_mut()).keep(held))
 }
 

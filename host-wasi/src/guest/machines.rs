@@ -12,7 +12,7 @@ use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
-use kraube_core::status::status;
+use kraube_core::status::{State, status};
 use kraube_core::time::{Millis, Timestamp};
 
 /// A machine, and what was kept when it began: how it ends decides what is kept then.
@@ -68,6 +68,7 @@ impl wit::Guest for Component {
         let told = status(stored(read), &figures(policy), Timestamp(now));
         wit::StatusReport {
             state: told.state.code().into(),
+            reason: reason(&told.state),
             expires_at: told.expires_at.map(|at| at.0),
             obtained_at: told.obtained_at.map(|at| at.0),
             retry_at: told.retry_at.map(|at| at.0),
@@ -140,20 +141,10 @@ impl wit::GuestInstall for Resource<Install> {
         kept: Option<wit::Unsaved>,
     ) -> wit::InstallStep {
         let kept = taken(kept);
-        let new = match new {
-            wit::NewLogin::Code(exchange) => {
-                let ExchangeResource(exchange) = exchange.into_inner();
-                let (client, request) = exchange.request();
-                NewLogin::Code { request, client }
-            }
-            wit::NewLogin::Tokens(tokens) => match credentials(tokens) {
-                Ok(credentials) => NewLogin::Credentials(credentials),
-                Err(error) => {
-                    return wit::InstallStep::Done(wit::Installed { outcome: Err(error), kept: given_back(kept) });
-                }
-            },
-        };
-        install_step(Install::start(new, LoginId(login), figures(policy)), kept)
+        match new_login(new) {
+            Ok(new) => install_step(Install::start(new, LoginId(login), figures(policy)), kept),
+            Err(error) => wit::InstallStep::Done(wit::Installed { outcome: Err(error), kept: given_back(kept) }),
+        }
     }
 
     fn step(machine: wit::Install, input: wit::Input, now: Now) -> wit::InstallStep {
@@ -167,11 +158,7 @@ impl wit::GuestInstall for Resource<Install> {
 }
 
 impl wit::GuestForget for Resource<Forget> {
-    fn start(
-        revoke: bool,
-        policy: Vec<(wit::Figure, u64)>,
-        kept: Option<wit::Unsaved>,
-    ) -> wit::ForgetStep {
+    fn start(revoke: bool, policy: Vec<(wit::Figure, u64)>, kept: Option<wit::Unsaved>) -> wit::ForgetStep {
         let kept = taken(kept);
         forget_step(Forget::start(revoke, figures(policy), kept.clone()), kept)
     }
@@ -213,7 +200,8 @@ fn install_step(step: Step<Install, Installed>, kept: Option<Unsaved>) -> wit::I
         Step::Done(installed) => installed,
     };
     let kept = leave(&installed, kept);
-    let outcome = installed.map(login_tokens).map_err(|error| convert::detailed(convert::install_error(&error), &error));
+    let outcome =
+        installed.map(login_tokens).map_err(|error| convert::detailed(convert::install_error(&error), &error));
     wit::InstallStep::Done(wit::Installed { outcome, kept })
 }
 
@@ -242,6 +230,15 @@ fn forget_step(step: Step<Forget, Forgotten>, kept: Option<Unsaved>) -> wit::For
         Revoked::Unconfirmed(detail) => Some(Err(detail)),
     };
     wit::ForgetStep::Done(wit::Forgotten { outcome, revoked, kept })
+}
+
+fn reason(state: &State) -> Option<String> {
+    match state {
+        State::Refused(refusal) => Some(refusal.code().into()),
+        State::Corrupt(error) => Some(error.to_string()),
+        State::Unreadable(error) => Some(error.detail.clone()),
+        _ => None,
+    }
 }
 
 fn ready(ready: Ready) -> wit::Ready {
@@ -294,9 +291,7 @@ fn input(input: wit::Input) -> Input {
             wit::Locked::Unsupported(error) => Locked::Unsupported(convert::store_error_in(error)),
         }),
         wit::Input::Read(read) => Input::Read(stored(read)),
-        wit::Input::Replied(replied) => {
-            Input::Replied(replied.map(convert::response).map_err(convert::send_error))
-        }
+        wit::Input::Replied(replied) => Input::Replied(replied.map(convert::response).map_err(convert::send_error)),
         wit::Input::Wrote(wrote) => Input::Wrote(wrote.map_err(convert::write_error_in)),
         wit::Input::Deleted(deleted) => Input::Deleted(deleted.map_err(convert::write_error_in)),
         wit::Input::Woke => Input::Woke,
@@ -305,6 +300,20 @@ fn input(input: wit::Input) -> Input {
 
 fn stored(read: Result<Option<Vec<u8>>, StoreError>) -> Result<Option<Blob>, kraube_core::machine::StoreError> {
     read.map(|blob| blob.map(Blob::new)).map_err(convert::store_error_in)
+}
+
+fn new_login(new: wit::NewLogin) -> Result<NewLogin, Error> {
+    Ok(match new {
+        wit::NewLogin::Code(exchange) => {
+            let ExchangeResource(exchange) = exchange.into_inner();
+            let (client, request) = exchange.request();
+            NewLogin::Code { request, client }
+        }
+        wit::NewLogin::Request((request, client)) => {
+            NewLogin::Code { request: convert::request_in(request)?, client: convert::client(client)? }
+        }
+        wit::NewLogin::Tokens(tokens) => NewLogin::Credentials(credentials(tokens)?),
+    })
 }
 
 fn credentials(tokens: wit::LoginTokens) -> Result<Credentials, Error> {

@@ -12,10 +12,7 @@ const NANOS: u64 = 1_000_000;
 
 /// Drives a machine to its outcome. The lock lives in this frame, so every way out releases it; a trap ends the
 /// instance, and with it the handle. The caller gets it back to keep it with an unsaved rotation.
-pub(super) fn drive<M: Machine>(
-    mut guard: Option<Lock>,
-    mut step: Step<M, M::Outcome>,
-) -> (M::Outcome, Option<Lock>) {
+pub(super) fn drive<M: Machine>(mut guard: Option<Lock>, mut step: Step<M, M::Outcome>) -> (M::Outcome, Option<Lock>) {
     loop {
         let (machine, action) = match step {
             Step::Continue(machine, action) => (machine, action),

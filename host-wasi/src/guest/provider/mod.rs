@@ -11,11 +11,10 @@ use crate::bindings::kraube::auth::store::{self, Lock};
 use crate::bindings::types::{Error, Token};
 use drive::{drive, now};
 use kraube_core::credential::{
-    Failure, Forget, Install, InstallError, NewLogin, Obtain, Outcome, Ready, Settle, Unsaved,
-    Wanted,
+    Failure, Forget, Install, InstallError, NewLogin, Obtain, Outcome, Ready, Settle, Unsaved, Wanted,
 };
-use kraube_core::policy::Policy;
 use kraube_core::pkce::Entropy;
+use kraube_core::policy::Policy;
 use kraube_core::record::{LoginId, RunId};
 use kraube_core::secret::{Fingerprint, Secret};
 use kraube_core::time::Millis;
@@ -48,7 +47,9 @@ impl tokens::Guest for Component {
 
 impl account::Guest for Component {
     fn begin(provider: Provider, redirect: Redirect) -> Result<Begun, Error> {
-        store::probe().map_err(|error| convert::install_error(&InstallError::NoLock { cause: Some(convert::store_error_in(error)) }))?;
+        store::probe().map_err(|error| {
+            convert::install_error(&InstallError::NoLock { cause: Some(convert::store_error_in(error)) })
+        })?;
         let mut bytes = [0; Entropy::LEN];
         bytes.copy_from_slice(&get_random_bytes(Entropy::LEN as u64));
         login::begin(provider, redirect, Entropy::new(bytes))
