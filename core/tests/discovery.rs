@@ -298,6 +298,14 @@ fn every_kind_of_inside_address_is_one() {
 }
 
 #[test]
+fn f5_an_address_in_disguise_is_none() {
+    for host in ["2130706433", "0x7f000001", "0x7f.1", "10.1", "0300.0250.0.1", "169.254.169.254.", "[::ffff:127.1]"] {
+        let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}/token")));
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, document)])), "invalid_address", "{host}");
+    }
+}
+
+#[test]
 fn a_network_that_fails_on_the_way_is_told_with_the_address() {
     let lost = || SendError { kind: SendErrorKind::NotSent, detail: "the wire".into() };
     for start in [Discovery::of_resource(MCP), Discovery::of_issuer(ISSUER)] {

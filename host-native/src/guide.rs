@@ -25,5 +25,8 @@ pub mod wasi_embedding {}
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
 
+#[doc = include_str!("../docs/reliability.md")]
+pub mod reliability {}
+
 #[doc = include_str!("../docs/requirements.md")]
 pub mod requirements {}
