@@ -7,7 +7,7 @@ use kraube::core::device::DeviceError;
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
-use kraube::provider::{DiscoveryError, ProviderError};
+use kraube::provider::{DiscoveryError, ProviderError, RegistrationError};
 use std::process::ExitCode;
 
 /// The exit code. [`TABLE`] documents it.
@@ -109,13 +109,15 @@ impl From<&Error> for Code {
 impl From<&ProviderError> for Code {
     fn from(error: &ProviderError) -> Self {
         match error {
-            ProviderError::Discovery(DiscoveryError::Unreachable { .. }) => Self::Unavailable,
+            ProviderError::Discovery(DiscoveryError::Unreachable { .. })
+            | ProviderError::Registration(RegistrationError::Unreachable(_)) => Self::Unavailable,
             ProviderError::Unknown { .. }
             | ProviderError::File { .. }
             | ProviderError::NoDemoIssuer
             | ProviderError::DemoIssuer(_)
             | ProviderError::Path(_)
             | ProviderError::Discovery(_)
+            | ProviderError::Registration(_)
             | _ => Self::Error,
         }
     }

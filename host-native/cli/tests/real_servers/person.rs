@@ -76,7 +76,9 @@ impl Form {
         for tag in inner.split("<input").skip(1).filter_map(|rest| rest.split('>').next()) {
             if let Some(name) = attribute(tag, "name") {
                 // What is not filled in by the server is typed in: any name and password will do.
-                fields.insert(name, attribute(tag, "value").unwrap_or_else(|| "somebody".to_owned()));
+                let hidden = attribute(tag, "type").as_deref() == Some("hidden");
+                let typed = if hidden { String::new() } else { "somebody".to_owned() };
+                fields.insert(name, attribute(tag, "value").unwrap_or(typed));
             }
         }
         // A button that was clicked counts as a field.
@@ -103,6 +105,7 @@ fn absolute(base: &str, to: &str) -> String {
 }
 
 fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false);
+    // A connection for each request: the server may close an idle one at any moment.
+    let config = ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false).max_idle_connections(0);
     ureq::Agent::new_with_config(config.http_status_as_error(false).build())
 }
