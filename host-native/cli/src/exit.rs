@@ -4,6 +4,7 @@ use crate::ui;
 use kraube::Error;
 use kraube::core::credential::{Failure, InstallError, LoginReason};
 use kraube::core::device::DeviceError;
+use kraube::core::login::BeginError;
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
@@ -129,7 +130,10 @@ impl From<&LoginError> for Code {
             LoginError::Failed(error) => error.into(),
             LoginError::Denied { .. } => Self::Refused,
             LoginError::Device(DeviceError::Denied | DeviceError::Refused(_)) => Self::Refused,
-            LoginError::Device(DeviceError::Unreachable(_)) => Self::Unavailable,
+            LoginError::Device(DeviceError::Unreachable(_)) | LoginError::Begin(BeginError::PushUnreachable(_)) => {
+                Self::Unavailable
+            }
+            LoginError::Begin(BeginError::PushRefused(_)) => Self::Refused,
             LoginError::Begin(_)
             | LoginError::Listener(_)
             | LoginError::TimedOut { .. }

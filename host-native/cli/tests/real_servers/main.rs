@@ -101,7 +101,7 @@ fn oidc_provider_takes_pushed_authorization_requests_alone() {
     log_in(&world, &server.issuer, &[]);
     assert_eq!(userinfo(&server, &token(&world)), 200);
     let run = world.run(&["login", "--issuer", &server.issuer, "--client-id", "nobody", "--no-browser"]);
-    run.fails(1, &["invalid_client"]);
+    run.fails(5, &["invalid_client"]);
 }
 
 #[test]
