@@ -4,6 +4,7 @@
 
 use crate::challenge::{self, Challenge};
 use crate::http::{Endpoint, EndpointError, Response, SendError};
+use crate::json;
 use crate::provider::{Provider, RedirectRules, TokenBody};
 use crate::text::displayable;
 use alloc::borrow::ToOwned;
@@ -170,18 +171,17 @@ impl Discovery {
             return Self::ask(start, vec![asked], scopes);
         }
         let origin = start.origin();
-        let whole = start.as_str().into();
-        let mut candidates = vec![(well_known(&start, "oauth-protected-resource"), vec![whole])];
-        let root =
-            (format!("{origin}/.well-known/oauth-protected-resource"), vec![origin.into(), format!("{origin}/")]);
-        if candidates[0].0 != root.0 {
-            candidates.push(root);
+        let url = inside(&start, &well_known(&start, "oauth-protected-resource"))?;
+        let root = inside(&start, &format!("{origin}/.well-known/oauth-protected-resource"))?;
+        let mut identifiers = vec![start.as_str().into()];
+        let mut root_identifiers = vec![origin.into(), format!("{origin}/")];
+        let mut asked = Vec::new();
+        if url == root {
+            identifiers.append(&mut root_identifiers);
         } else {
-            candidates[0].1.extend(root.1);
+            asked.push(Asked { url: root, identifiers: root_identifiers });
         }
-        let asked =
-            candidates.into_iter().map(|(url, identifiers)| Ok(Asked { url: inside(&start, &url)?, identifiers }));
-        let asked = asked.collect::<Result<Vec<_>, DiscoveryError>>()?;
+        asked.insert(0, Asked { url, identifiers });
         Self::ask(start, asked, scopes)
     }
 
@@ -469,7 +469,7 @@ fn document<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<T>, DiscoveryError> {
     let fetched = answer.map_err(|error| unreachable(url, error))?;
     match fetched.status {
-        200 if fetched.body.len() <= Response::MAX_BODY => Ok(serde_json::from_slice(&fetched.body).ok()),
+        200 if fetched.body.len() <= Response::MAX_BODY => Ok(json::document(&fetched.body)),
         429 | 500.. => {
             let detail = format!("HTTP status {}", fetched.status);
             Err(DiscoveryError::Unreachable { url: url.as_str().into(), detail })

@@ -112,6 +112,8 @@
 //! | [`policy`] | every figure, and whether a token is still fresh |
 //! | [`record`] | the stored JSON and each change of it |
 //! | [`status`] | what can be told of a login by reading alone |
+//! | [`keeping`] | when a refresh ahead of need is due |
+//! | [`doctor`] | what is to be thought of the place of a login and of the way to its server |
 //! | [`login`], [`pkce`], [`provider`] | the authorization code grant, its redirect and its servers |
 //! | [`device`] | the device authorization grant |
 //! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
@@ -134,8 +136,10 @@ pub mod challenge;
 pub mod credential;
 pub mod device;
 pub mod discovery;
+pub mod doctor;
 pub mod http;
 mod json;
+pub mod keeping;
 pub mod login;
 pub mod machine;
 mod number;

@@ -13,6 +13,12 @@ pub mod machines {}
 #[doc = include_str!("../docs/hosts.md")]
 pub mod hosts {}
 
+#[doc = include_str!("../docs/wasi-components.md")]
+pub mod wasi_components {}
+
+#[doc = include_str!("../docs/wasi-embedding.md")]
+pub mod wasi_embedding {}
+
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
 

@@ -4,9 +4,10 @@ pub use kraube_core::discovery::DiscoveryError;
 pub use kraube_core::provider::Provider;
 pub use kraube_core::register::RegistrationError;
 
+use crate::account;
 use crate::http::Http;
 use crate::paths::{self, PathError};
-use kraube_core::discovery::{Discovery, Next};
+use kraube_core::discovery::{Discovery, Found, Next};
 use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::provider::Client;
 use kraube_core::register::{self, Identity};
@@ -67,8 +68,7 @@ pub enum Source<'a> {
     Resource(&'a str),
 }
 
-/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks; within a
-/// runtime use its `spawn_blocking`.
+/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks.
 ///
 /// Its client id is `client_id` where that is given, else the one that `client_ids` of [`FILE`] has for its issuer, else
 /// the one of [`CLIENT_ID`].
@@ -78,25 +78,31 @@ pub enum Source<'a> {
 pub fn discover(source: Source<'_>, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
     let (file, text) = own(path)?;
     let document = parse(&file, &text)?;
+    let found = account::on_own_thread(|| Ok(search(source)));
+    let found = found.map_err(|error| ProviderError::System(error.to_string()))?.map_err(ProviderError::Discovery)?;
+    let in_file = document.client_ids.get(&found.server.issuer).cloned();
+    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+}
+
+/// Must not be called from within a runtime.
+fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
     let mut http = Http::default();
     let mut next = match source {
         Source::Issuer(issuer) => Discovery::of_issuer(issuer),
         Source::Resource(resource) => Discovery::of_resource(resource),
     };
-    let found = loop {
-        match next.map_err(ProviderError::Discovery)? {
+    loop {
+        match next? {
             Next::Fetch(discovery, url) => next = discovery.receive(http.fetch(&url)),
-            Next::Found(found) => break found,
+            Next::Found(found) => return Ok(found),
         }
-    };
-    let in_file = document.client_ids.get(&found.server.issuer).cloned();
-    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+    }
 }
 
 /// Sees to a client identifier for a provider that has none: that of the login which is stored, where it is of the same
 /// issuer; the document that `client_id_metadata_document` of [`FILE`] names, where the server takes one; or a
 /// registration (RFC 7591), where the server has an endpoint for it. Where nothing of this is possible, the provider comes
-/// back as it is, and a login with it fails and says what to do. Blocks; within a runtime use its `spawn_blocking`.
+/// back as it is, and a login with it fails and says what to do. Blocks.
 ///
 /// # Errors
 /// [`ProviderError`]; [`ProviderError::Registration`] where the server does not register the application.
@@ -107,7 +113,9 @@ pub fn identify(provider: Provider, path: Option<&Path>) -> Result<Provider, Pro
     match register::identify(provider, stored.as_ref(), document.as_ref()) {
         Identity::Settled(provider) => Ok(provider),
         Identity::Register(registration, request) => {
-            registration.read(Http::default().send(request, None)).map_err(ProviderError::Registration)
+            let answer = account::on_own_thread(|| Ok(Http::default().send(request, None)));
+            let answer = answer.map_err(|error| ProviderError::System(error.to_string()))?;
+            registration.read(answer).map_err(ProviderError::Registration)
         }
     }
 }
@@ -140,6 +148,8 @@ pub enum ProviderError {
     Discovery(DiscoveryError),
     /// The server does not register the application.
     Registration(RegistrationError),
+    /// The operating system gives no thread.
+    System(String),
 }
 
 impl ProviderError {
@@ -153,6 +163,7 @@ impl ProviderError {
             Self::Path(error) => error.code(),
             Self::Discovery(error) => error.code(),
             Self::Registration(error) => error.code(),
+            Self::System(_) => "system",
         }
     }
 }
@@ -171,6 +182,7 @@ impl fmt::Display for ProviderError {
             Self::Path(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
             Self::Registration(error) => error.fmt(f),
+            Self::System(detail) => f.write_str(detail),
         }
     }
 }

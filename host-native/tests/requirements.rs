@@ -48,7 +48,11 @@ fn every_named_test_exists() {
     assert!(named.len() > 80, "the page is read");
     for (file, test) in named {
         let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-        let there = if file.ends_with(".rs") { format!("fn {test}(") } else { format!("\"{test}\", ") };
-        assert!(text.contains(&there), "{file} has no test {test}");
+        let there = match file.rsplit_once('.') {
+            Some((_, "rs")) => text.contains(&format!("fn {test}(")),
+            Some((_, "js")) => ["test", "scene"].iter().any(|call| text.contains(&format!("{call}(\"{test}\", "))),
+            _ => false,
+        };
+        assert!(there, "{file} has no test {test}");
     }
 }

@@ -119,6 +119,7 @@ impl From<&ProviderError> for Code {
             | ProviderError::Path(_)
             | ProviderError::Discovery(_)
             | ProviderError::Registration(_)
+            | ProviderError::System(_)
             | _ => Self::Error,
         }
     }

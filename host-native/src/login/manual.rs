@@ -47,8 +47,7 @@ pub fn login_manual(
 /// [`LoginError`]. The store was proved to be writable first, so that nobody logs in for nothing.
 pub fn start(provider: &Provider, path: Option<&Path>) -> Result<(AuthorizationUrl, PathBuf), LoginError> {
     let (pending, url) = begin(provider)?;
-    let store = account::open(path)?;
-    store.probe().map_err(Error::Store)?;
+    let store = account::open_to_install(path)?;
     // An expired login of before must not count when the answer comes.
     waiting(&store, now())?;
     let file = dir(&store).join(format!("{PREFIX}{}{SUFFIX}", pending.state_fingerprint()));

@@ -45,7 +45,6 @@ pub use manual::{finish, login_manual, start};
 use crate::account;
 use crate::error::Error;
 use crate::http::Http;
-use crate::store::Store;
 use kraube_core::credential::NewLogin;
 use kraube_core::login::{Callback, Exchange, Login, Pending, Started, Verdict};
 use kraube_core::pkce::Entropy;
@@ -75,8 +74,7 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
     if unavailable.is_some() && provider.device_authorization_endpoint.is_some() {
         return device(provider, options.path.as_deref(), prompt);
     }
-    let store = account::open(options.path.as_deref())?;
-    store.probe().map_err(Error::Store)?;
+    let store = account::open_to_install(options.path.as_deref())?;
     let path = store.path().to_owned();
 
     let (sender, arrivals) = mpsc::channel();

@@ -13,6 +13,7 @@ mod systems;
 mod toolchain;
 mod tools;
 mod wasi;
+mod wasi_examples;
 mod wasm;
 
 use std::process::{Command, ExitCode};
@@ -26,7 +27,8 @@ cargo xtask COMMAND
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   soak      real processes that force refreshes and are disturbed and killed; `--long` for the figures of the guide
   faults    every system call of lock, read and write fails in turn with every error, and is where a process is killed
-  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package
+  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package,
+            `bench wasi` those of the components
   wasm      the core, built for wasm, imports nothing
   js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
   servers   the command at authorization servers of others; `--long` with 10,000 rotations
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         "soak" => harsh("soak", rest),
         "faults" => tools::for_tests().and_then(|()| harsh("faults", rest)),
         "bench" if rest == ["js"] => js::bench(),
+        "bench" if rest.first().is_some_and(|first| first == "wasi") => wasi::bench(&rest[1..]),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "js" if rest == ["test"] => js::test(),
