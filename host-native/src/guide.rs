@@ -12,6 +12,9 @@ pub mod login_device {}
 #[doc = include_str!("../docs/login-paste.md")]
 pub mod login_paste {}
 
+#[doc = include_str!("../docs/mcp.md")]
+pub mod mcp {}
+
 #[doc = include_str!("../docs/servers.md")]
 pub mod servers {}
 
