@@ -2,13 +2,15 @@
 
 pub use kraube_core::discovery::DiscoveryError;
 pub use kraube_core::provider::Provider;
+pub use kraube_core::register::RegistrationError;
 
 use crate::account;
 use crate::http::Http;
 use crate::paths::{self, PathError};
 use kraube_core::discovery::{Discovery, Found, Next};
-use kraube_core::http::EndpointError;
+use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::provider::Client;
+use kraube_core::register::{self, Identity};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +36,9 @@ pub const FILE: &str = "providers.toml";
 /// login fails at once.
 ///
 /// ```toml
+/// # The metadata of your own application, for servers that take their address for a client id.
+/// client_id_metadata_document = "https://you.example/kraube.json"
+///
 /// [[provider]]
 /// name = "work"
 /// issuer = "https://id.example"
@@ -124,6 +129,27 @@ pub(crate) fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
     }
 }
 
+/// Sees to a client identifier for a provider that has none: that of the login which is stored, where it is of the same
+/// issuer; the document that `client_id_metadata_document` of [`FILE`] names, where the server takes one; or a
+/// registration (RFC 7591), where the server has an endpoint for it. Where nothing of this is possible, the provider comes
+/// back as it is, and a login with it fails and says what to do. Blocks.
+///
+/// # Errors
+/// [`ProviderError`]; [`ProviderError::Registration`] where the server does not register the application.
+pub fn identify(provider: Provider, path: Option<&Path>) -> Result<Provider, ProviderError> {
+    let (file, text) = own(path)?;
+    let document = parse(&file, &text)?.client_id_metadata_document;
+    let stored = crate::status(path).ok().and_then(|status| status.client);
+    match register::identify(provider, stored.as_ref(), document.as_ref()) {
+        Identity::Settled(provider) => Ok(provider),
+        Identity::Register(registration, request) => {
+            let answer = account::on_own_thread(|| Ok(Http::default().send(request, None)));
+            let answer = answer.map_err(|error| ProviderError::System(error.to_string()))?;
+            registration.read(answer).map_err(ProviderError::Registration)
+        }
+    }
+}
+
 /// There is no such profile, or it cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -150,6 +176,8 @@ pub enum ProviderError {
     Path(PathError),
     /// The metadata of the server were not found, or must not be used.
     Discovery(DiscoveryError),
+    /// The server does not register the application.
+    Registration(RegistrationError),
     /// The operating system gives no thread.
     System(String),
 }
@@ -164,6 +192,7 @@ impl ProviderError {
             Self::DemoIssuer(_) => "demo_issuer",
             Self::Path(error) => error.code(),
             Self::Discovery(error) => error.code(),
+            Self::Registration(error) => error.code(),
             Self::System(_) => "system",
         }
     }
@@ -182,6 +211,7 @@ impl fmt::Display for ProviderError {
             Self::DemoIssuer(error) => write!(f, "{DEMO_ISSUER} cannot be used: {error}"),
             Self::Path(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
+            Self::Registration(error) => error.fmt(f),
             Self::System(detail) => f.write_str(detail),
         }
     }
@@ -202,6 +232,7 @@ struct Document {
     provider: Vec<Provider>,
     #[serde(default)]
     client_ids: BTreeMap<String, String>,
+    client_id_metadata_document: Option<Endpoint>,
 }
 
 /// The file with the user's own profiles, and what is in it.

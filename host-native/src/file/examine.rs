@@ -28,7 +28,7 @@ impl FileStore {
         let near = path.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(&path);
         let near = near.canonicalize().unwrap_or_else(|_| near.to_owned());
         let entry = |meta: &Metadata| Entry { ours: sys::is_ours(meta), mode: sys::mode(meta) };
-        let irreplaceable = end.as_ref().map_err(|error| error.detail.clone()).and_then(|end| replaceable(end));
+        let irreplaceable = end.as_ref().map_err(|error| error.detail.clone()).and_then(replaceable);
         Seen {
             target: (path != self.path).then(|| path.display().to_string()),
             file: end.as_ref().ok().and_then(|end| end.meta.as_ref()).map(entry),

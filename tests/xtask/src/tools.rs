@@ -55,6 +55,31 @@ pub(crate) fn node() -> Result<(), String> {
     ))
 }
 
+/// The packages that a `requirements.txt` names, in a folder of their own, once for each change of it. Where they are.
+pub(crate) fn python_packages(requirements: &Path, folder: &Path) -> Result<PathBuf, String> {
+    if on_path("python3").is_none() || !succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
+        install(&["python3", "python3-pip"]).map_err(|error| format!("the Python packages need pip: {error}"))?;
+    }
+    let named = std::fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let (packages, stamp) = (folder.join("packages"), folder.join("installed"));
+    if std::fs::read(&stamp).is_ok_and(|stamped| stamped == named) {
+        return Ok(packages);
+    }
+    println!("   pip install -r {}", requirements.display());
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--upgrade", "--target"]).arg(&packages).arg("-r").arg(requirements);
+    if !pip.status().is_ok_and(|status| status.success()) {
+        return Err(format!("`pip install -r {}` failed", requirements.display()));
+    }
+    std::fs::write(&stamp, named).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(packages)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// The browser of the suites: `CHROMIUM`, or Debian's.
 pub(crate) fn chromium() -> Result<(), String> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);

@@ -1,6 +1,6 @@
 //! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
 
-use crate::{toolchain, wasm};
+use crate::{run, toolchain, wasi_examples, wasm};
 use std::path::PathBuf;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
@@ -8,9 +8,9 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 /// The worlds, each a feature of the package.
 const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
-const EXAMPLES: &[&str] = &["app"];
+const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
-const COMPOSED: &[&str] = &["app"];
+const COMPOSED: &[&str] = &["app", "calls", "js", "python"];
 
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {
@@ -25,7 +25,19 @@ pub(crate) fn build() -> Result<(), String> {
         let made = format!("component/examples/{}.wasm", example.replace('-', "_"));
         keep(example, &wasm::build(&made, &[&["build", "--example", example], &package[..]].concat())?)?;
     }
+    wasi_examples::build(&folder)?;
     COMPOSED.iter().try_for_each(|example| compose(example))
+}
+
+/// Builds and measures them.
+pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
+    build()?;
+    let mut arguments = vec!["run", "--profile", "bench", "--package", "kraube-bench", "--features", "wasi", "--"];
+    arguments.extend(rest.iter().map(String::as_str));
+    let folder = folder()?;
+    let folder = folder.to_string_lossy();
+    arguments.extend(["wasi", &folder]);
+    run("cargo", &arguments)
 }
 
 /// Where the components are.

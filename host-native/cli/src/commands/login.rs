@@ -101,7 +101,7 @@ fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
     if !args.scope.is_empty() {
         provider.scopes.clone_from(&args.scope);
     }
-    Ok(provider)
+    kraube::provider::identify(provider, path).map_err(|error| Failed::of((&error).into(), &error))
 }
 
 fn start(provider: &Provider, path: Option<&Path>) -> Result<Code, Failed> {
