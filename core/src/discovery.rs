@@ -4,6 +4,7 @@
 
 use crate::challenge::{self, Challenge};
 use crate::http::{Endpoint, EndpointError, Response, SendError};
+use crate::json;
 use crate::provider::{Provider, RedirectRules, TokenBody};
 use crate::text::displayable;
 use alloc::borrow::ToOwned;
@@ -447,7 +448,7 @@ fn document<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<T>, DiscoveryError> {
     let fetched = answer.map_err(|error| unreachable(url, error))?;
     match fetched.status {
-        200 if fetched.body.len() <= Response::MAX_BODY => Ok(serde_json::from_slice(&fetched.body).ok()),
+        200 if fetched.body.len() <= Response::MAX_BODY => Ok(json::document(&fetched.body)),
         429 | 500.. => {
             let detail = format!("HTTP status {}", fetched.status);
             Err(DiscoveryError::Unreachable { url: url.as_str().into(), detail })

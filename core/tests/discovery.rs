@@ -92,10 +92,14 @@ fn f8_the_endpoints_come_from_the_metadata() {
 
 #[test]
 fn a_page_that_is_shown_for_every_path_is_no_document() {
-    let page = Fetched { status: 200, body: b"<!doctype html>".to_vec(), ..Fetched::default() };
-    let openid = "https://auth.example/.well-known/openid-configuration";
-    let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
-    assert!(of_issuer(ISSUER, &network).is_ok());
+    let values = json!([ISSUER, "https://evil.example/a", "https://evil.example/t", null, null, ["S256"], true]);
+    for page in ["<!doctype html>".to_owned(), values.to_string()] {
+        let page = Fetched { status: 200, body: page.into_bytes(), ..Fetched::default() };
+        let openid = "https://auth.example/.well-known/openid-configuration";
+        let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
+        let found = of_issuer(ISSUER, &network).expect("the next place has one");
+        assert_eq!(found.server.token_endpoint.as_str(), "https://auth.example/token");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn rows() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
     rows.map(|line| {
         let first = line.split('|').nth(1).unwrap_or_default().trim();
-        let named = line.split('`').filter_map(|code| code.split_once(".rs: "));
+        let named = line.split('`').filter_map(|code| code.split_once(": "));
         (first, named.collect())
     })
     .collect()
@@ -47,7 +47,12 @@ fn every_named_test_exists() {
     let named: Vec<_> = rows().into_iter().flat_map(|(_, tests)| tests).collect();
     assert!(named.len() > 80, "the page is read");
     for (file, test) in named {
-        let text = std::fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
-        assert!(text.contains(&format!("fn {test}(")), "{file}.rs has no test {test}");
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let there = match file.rsplit_once('.') {
+            Some((_, "rs")) => text.contains(&format!("fn {test}(")),
+            Some((_, "js")) => ["test", "scene"].iter().any(|call| text.contains(&format!("{call}(\"{test}\", "))),
+            _ => false,
+        };
+        assert!(there, "{file} has no test {test}");
     }
 }

@@ -49,6 +49,8 @@ test("two tabs of the example share one rotation", { timeout: 60_000 }, async ()
   const { replays, rotations, refresh_requests } = await server.counters();
   assert.deepEqual({ replays, requests: refresh_requests }, { replays: 0, requests: rotations });
   await one.screenshot({ path: `${pictures}/example.png` });
+  await one.emulateMedia({ colorScheme: "dark" });
+  await one.screenshot({ path: `${pictures}/example-dark.png` });
   assert.deepEqual(
     seen.filter((line) => line.startsWith("error:") || line.includes("Content Security Policy")),
     [],

@@ -185,6 +185,23 @@ scene("a redirect URI of another origin is refused before a window is of any use
   assert.equal((await page.evaluate((login) => harness.redirect(login), elsewhere)).error, "redirect_elsewhere");
 });
 
+scene("by default a login is in the memory of the page, and in nothing that the browser keeps", async (context) => {
+  const page = await open(context, own, { store: "memory" });
+  const credentials = await own.pages.login();
+  const found = await page.evaluate(async (credentials) => {
+    const source = new harness.kraube.TokenSource();
+    await source.install({ type: "credentials", credentials });
+    const token = (await source.token()).expose();
+    const texts = JSON.stringify({ ...localStorage, ...sessionStorage });
+    const databases = (await indexedDB.databases()).map(({ name }) => name);
+    const workers = await navigator.serviceWorker.getRegistrations();
+    return { token, texts, others: [...databases, ...(await caches.keys()), ...workers.map(({ scope }) => scope)] };
+  }, credentials);
+  assert.equal(found.token, credentials.accessToken);
+  for (const secret of [credentials.accessToken, credentials.refreshToken]) assert.ok(!found.texts.includes(secret));
+  assert.deepEqual([found.others, await context.cookies()], [[], []]);
+});
+
 scene("an answer that no tab waits for is an error, and is taken out of the address", async (context) => {
   const page = await context.newPage();
   await page.goto(`${own.login.redirectUri}?code=x&state=y`);

@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 
 /** Runs a program to its end. Its standard input is `input`. */
-export function run(program, parameters, { env = {}, input = "", signal } = {}) {
+export function run(program, parameters, { env = {}, input = "", signal, cwd } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, parameters, { env: { ...process.env, NO_COLOR: "1", ...env }, signal });
+    const child = spawn(program, parameters, { env: { ...process.env, NO_COLOR: "1", ...env }, signal, cwd });
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));

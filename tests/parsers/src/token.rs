@@ -50,10 +50,7 @@ pub(crate) fn check(input: &[u8]) {
     };
     let client = Client {
         refused_statuses: vec![404],
-        ..Provider::demo("https://auth.example")
-            .and_then(|demo| Ok(demo.client()))
-            .expect("valid")
-            .expect("it has an id")
+        ..Provider::demo("https://auth.example").expect("valid").client().expect("it has an id")
     };
     let now = Now { wall: Timestamp(NOW), monotonic: Millis::ZERO };
     let document = members(body);
