@@ -1,7 +1,8 @@
 //! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
 
-use crate::{js, run, toolchain, wasi_examples, wasm};
+use crate::{js, run, run_command, toolchain, wasi_examples, wasm};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
@@ -11,6 +12,17 @@ const WORLDS: &[&str] = &["sans-io", "token-provider"];
 const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
 const COMPOSED: &[&str] = &["app", "calls", "js", "python"];
+
+/// What the compiler uses and every engine has had for years; a stripped module does not say it.
+const FEATURES: &[&str] = &[
+    "bulk-memory",
+    "bulk-memory-opt",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
 
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {
@@ -69,8 +81,9 @@ fn smaller(module: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
     let [from, to] = files.each_ref().map(|file| file.to_string_lossy());
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::write(&files[0], module).map_err(failed)?;
-    // The module itself says what its compiler has used.
-    run(&format!("{}/node_modules/.bin/wasm-opt", js::SOURCES), &["-Oz", &from, "-o", &to])?;
+    let enabled = FEATURES.iter().map(|feature| format!("--enable-{feature}"));
+    let mut optimiser = Command::new(Path::new(js::SOURCES).join("node_modules/.bin/wasm-opt"));
+    run_command(optimiser.args(enabled).args(["-Oz", &from, "-o", &to]))?;
     std::fs::read(&files[1]).map_err(failed)
 }
 
