@@ -104,6 +104,7 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("macOS, type-checked", systems::macos)?;
     timed("the JavaScript package", js::test)?;
     timed("the servers of others", servers::prepare)?;
+    timed("the components", wasi::build)?;
     timed("tests", || run("cargo", &arguments))
 }
 
