@@ -139,6 +139,7 @@ fn an_answer_without_a_usable_code_is_an_error() {
     for (answer, code) in [
         (json(200, "{}"), "device_unreadable"),
         (json(200, "<html>"), "device_unreadable"),
+        (json(200, r#"["device code", "AB-CD", "https://auth.example/device", null, 60, 5]"#), "device_unreadable"),
         (json(400, r#"{"error":"invalid_client"}"#), "device_refused"),
         (json(302, ""), "device_refused"),
         (document(r#","device_code":"twice""#), "device_unreadable"),

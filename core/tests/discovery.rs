@@ -92,10 +92,14 @@ fn f8_the_endpoints_come_from_the_metadata() {
 
 #[test]
 fn a_page_that_is_shown_for_every_path_is_no_document() {
-    let page = Fetched { status: 200, body: b"<!doctype html>".to_vec(), ..Fetched::default() };
-    let openid = "https://auth.example/.well-known/openid-configuration";
-    let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
-    assert!(of_issuer(ISSUER, &network).is_ok());
+    let values = json!([ISSUER, "https://evil.example/a", "https://evil.example/t", null, null, ["S256"], true]);
+    for page in ["<!doctype html>".to_owned(), values.to_string()] {
+        let page = Fetched { status: 200, body: page.into_bytes(), ..Fetched::default() };
+        let openid = "https://auth.example/.well-known/openid-configuration";
+        let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
+        let found = of_issuer(ISSUER, &network).expect("the next place has one");
+        assert_eq!(found.server.token_endpoint.as_str(), "https://auth.example/token");
+    }
 }
 
 #[test]
@@ -290,6 +294,14 @@ fn every_kind_of_inside_address_is_one() {
     for host in ["100.63.0.1", "100.128.0.1", "172.32.0.1", "[2001:db8::1]", "[::ffff:8.8.8.8]", "notlocalhost"] {
         let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}/token")));
         assert!(of_issuer(ISSUER, &[(AT_ROOT, document)]).is_ok(), "{host}");
+    }
+}
+
+#[test]
+fn f5_an_address_in_disguise_is_none() {
+    for host in ["2130706433", "0x7f000001", "0x7f.1", "10.1", "0300.0250.0.1", "169.254.169.254.", "[::ffff:127.1]"] {
+        let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}/token")));
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, document)])), "invalid_address", "{host}");
     }
 }
 

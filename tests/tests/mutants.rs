@@ -92,6 +92,18 @@ fn each_mistake_has_a_seed() {
 }
 
 #[test]
+fn the_guide_names_each_with_its_seed() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-native/docs/reliability.md");
+    let guide = std::fs::read_to_string(guide).expect("the page of the guide");
+    for (mistake, kind, seed) in SHOWN {
+        let name = mistake.name();
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let end = format!("| `{kind:?}` | {seed} |");
+        assert!(row.is_some_and(|row| row.ends_with(&end)), "the guide has no row of `{name}` with: {end}");
+    }
+}
+
+#[test]
 fn each_of_the_ten_is_shown() {
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-native/tests");
     let files =

@@ -43,7 +43,7 @@ impl LentStore {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place { store: Arc::clone(&self.store), _held: self.held.values().cloned().collect() }
+        Place { store: Arc::clone(&self.store), held: self.held.values().cloned().collect() }
     }
 
     /// Makes a handle of a lock.
@@ -93,7 +93,7 @@ impl LentStore {
 /// The store and the locks under which something is done, so that they outlive it.
 pub(super) struct Place {
     store: Arc<dyn Store>,
-    _held: Vec<Held>,
+    held: Vec<Held>,
 }
 
 impl Place {
@@ -107,17 +107,29 @@ impl Place {
         self.store.read()
     }
 
-    pub(super) fn write(&self, replaces: Option<Revision>, blob: &Blob, reserve: u64) -> Result<(), WriteError> {
+    /// A component that changes what is stored without holding the lock has a bug; it traps.
+    pub(super) fn write(
+        &self,
+        replaces: Option<Revision>,
+        blob: &Blob,
+        reserve: u64,
+    ) -> wasmtime::Result<Result<(), WriteError>> {
+        self.must_hold()?;
         let reserve = usize::try_from(reserve).ok().filter(|reserve| *reserve <= Blob::MAX);
         let Some(reserve) = reserve else {
             let detail = format!("no more than {} bytes are set aside", Blob::MAX);
-            return Err(WriteError::Failed(StoreError { kind: StoreErrorKind::TooLarge, detail }));
+            return Ok(Err(WriteError::Failed(StoreError { kind: StoreErrorKind::TooLarge, detail })));
         };
-        self.store.write(replaces, blob, reserve)
+        Ok(self.store.write(replaces, blob, reserve))
     }
 
-    pub(super) fn delete(&self, replaces: Revision) -> Result<(), WriteError> {
-        self.store.delete(replaces)
+    pub(super) fn delete(&self, replaces: Revision) -> wasmtime::Result<Result<(), WriteError>> {
+        self.must_hold()?;
+        Ok(self.store.delete(replaces))
+    }
+
+    fn must_hold(&self) -> wasmtime::Result<()> {
+        if self.held.is_empty() { Err(wasmtime::format_err!("the component does not hold the lock")) } else { Ok(()) }
     }
 
     pub(super) fn holds(&self, held: &Held, revision: Revision) -> bool {

@@ -45,12 +45,12 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, lent: fn(&mut T) -> &mu
     instance.func_wrap("read", move |mut store, (): ()| Ok((read(lent(store.data_mut()).place().read()),)))?;
     instance.func_wrap("write", move |mut store, (replaces, new, reserve): (Option<String>, Vec<u8>, u64)| {
         let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
-        let wrote = lent(store.data_mut()).place().write(replaces, &blob, reserve);
+        let wrote = lent(store.data_mut()).place().write(replaces, &blob, reserve)?;
         Ok((wrote.map_err(convert::write_error),))
     })?;
     instance.func_wrap("delete", move |mut store, (replaces,): (String,)| {
         let replaces = convert::revision(&replaces)?;
-        Ok((lent(store.data_mut()).place().delete(replaces).map_err(convert::write_error),))
+        Ok((lent(store.data_mut()).place().delete(replaces)?.map_err(convert::write_error),))
     })?;
     instance.func_wrap("probe", move |mut store, (): ()| {
         Ok((lent(store.data_mut()).place().probe().map_err(convert::told),))
@@ -93,14 +93,14 @@ pub fn add_to_linker_async<T: Send + 'static>(
         Box::new(async move {
             let (replaces, blob) = (convert::revision_if(replaces)?, Blob::new(new));
             let write = lent(store.data_mut()).on_thread(move |place| place.write(replaces, &blob, reserve))?;
-            let wrote: Std<(), WriteError> = write.await?.map_err(convert::write_error);
+            let wrote: Std<(), WriteError> = write.await??.map_err(convert::write_error);
             Ok((wrote,))
         })
     })?;
     instance.func_wrap_async("delete", move |mut store, (replaces,): (String,)| {
         Box::new(async move {
             let replaces = convert::revision(&replaces)?;
-            let deleted = lent(store.data_mut()).on_thread(move |place| place.delete(replaces))?.await?;
+            let deleted = lent(store.data_mut()).on_thread(move |place| place.delete(replaces))?.await??;
             Ok((deleted.map_err(convert::write_error),))
         })
     })?;

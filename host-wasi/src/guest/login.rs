@@ -4,6 +4,7 @@ use super::{Component, convert};
 use crate::bindings::exports::kraube::auth::login::{self as wit, Begun, Guest, GuestExchange, GuestPending, Verdict};
 use crate::bindings::exports::kraube::auth::pkce::{self, GuestEntropy};
 use crate::bindings::types::{Client, Error};
+use kraube_core::http::EndpointError;
 use kraube_core::login::{Exchange, Login, Pending, Verdict as CoreVerdict, state_in_pasted};
 use kraube_core::pkce::{Entropy, Verifier};
 use kraube_core::provider::Provider;
@@ -46,6 +47,14 @@ impl Guest for Component {
         convert::provider_out(Provider { client_id, ..Provider::claude() })
     }
 
+    fn demo(issuer: String) -> Result<wit::Provider, Error> {
+        built_in(Provider::demo(&issuer))
+    }
+
+    fn demo_claude(issuer: String) -> Result<wit::Provider, Error> {
+        built_in(Provider::demo_claude(&issuer))
+    }
+
     fn client_of(provider: wit::Provider) -> Result<Client, Error> {
         let client = convert::provider(provider)?.client();
         client.map(convert::client_out).map_err(|error| convert::invalid(error.code(), error))
@@ -72,8 +81,9 @@ impl GuestPending for PendingResource {
         match self.0.borrow_mut().receive(convert::callback(&callback)) {
             CoreVerdict::Ignored(reason) => Verdict::Ignored(convert::problem(reason.code(), reason, None)),
             CoreVerdict::Denied { code, description } => {
-                let message = description.unwrap_or_else(|| code.clone());
-                Verdict::Denied(convert::problem(&code, message, None))
+                let message = CoreVerdict::denied(&code, description.as_deref());
+                let problem = convert::problem("denied", message, Some(CoreVerdict::DENIED_HINT));
+                Verdict::Denied(wit::Denial { error: code, problem })
             }
             CoreVerdict::Code(exchange) => Verdict::Code(wit::Exchange::new(ExchangeResource(exchange))),
         }
@@ -93,6 +103,10 @@ impl GuestPending for PendingResource {
 }
 
 impl GuestExchange for ExchangeResource {}
+
+fn built_in(provider: std::result::Result<Provider, EndpointError>) -> Result<wit::Provider, Error> {
+    provider.map(convert::provider_out).map_err(convert::invalid_endpoint)
+}
 
 pub(crate) fn begin(provider: wit::Provider, redirect: wit::Redirect, entropy: Entropy) -> Result<Begun, Error> {
     let begun = Login::begin(&convert::provider(provider)?, convert::redirect(redirect), entropy);

@@ -12,7 +12,7 @@ use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
-use kraube_core::status::status;
+use kraube_core::status::{State, status};
 use kraube_core::time::{Millis, Timestamp};
 
 /// A machine, and what was kept when it began: how it ends decides what is kept then.
@@ -68,6 +68,7 @@ impl wit::Guest for Component {
         let told = status(stored(read), &figures(policy), Timestamp(now));
         wit::StatusReport {
             state: told.state.code().into(),
+            reason: reason(&told.state),
             expires_at: told.expires_at.map(|at| at.0),
             obtained_at: told.obtained_at.map(|at| at.0),
             retry_at: told.retry_at.map(|at| at.0),
@@ -140,20 +141,10 @@ impl wit::GuestInstall for Resource<Install> {
         kept: Option<wit::Unsaved>,
     ) -> wit::InstallStep {
         let kept = taken(kept);
-        let new = match new {
-            wit::NewLogin::Code(exchange) => {
-                let ExchangeResource(exchange) = exchange.into_inner();
-                let (client, request) = exchange.request();
-                NewLogin::Code { request, client }
-            }
-            wit::NewLogin::Tokens(tokens) => match credentials(tokens) {
-                Ok(credentials) => NewLogin::Credentials(credentials),
-                Err(error) => {
-                    return wit::InstallStep::Done(wit::Installed { outcome: Err(error), kept: given_back(kept) });
-                }
-            },
-        };
-        install_step(Install::start(new, LoginId(login), figures(policy)), kept)
+        match new_login(new) {
+            Ok(new) => install_step(Install::start(new, LoginId(login), figures(policy)), kept),
+            Err(error) => wit::InstallStep::Done(wit::Installed { outcome: Err(error), kept: given_back(kept) }),
+        }
     }
 
     fn step(machine: wit::Install, input: wit::Input, now: Now) -> wit::InstallStep {
@@ -241,6 +232,15 @@ fn forget_step(step: Step<Forget, Forgotten>, kept: Option<Unsaved>) -> wit::For
     wit::ForgetStep::Done(wit::Forgotten { outcome, revoked, kept })
 }
 
+fn reason(state: &State) -> Option<String> {
+    match state {
+        State::Refused(refusal) => Some(refusal.code().into()),
+        State::Corrupt(error) => Some(error.to_string()),
+        State::Unreadable(error) => Some(error.detail.clone()),
+        _ => None,
+    }
+}
+
 fn ready(ready: Ready) -> wit::Ready {
     let obtained_at = ready.obtained_at.map(|at| at.0);
     let via = match ready.via {
@@ -300,6 +300,20 @@ fn input(input: wit::Input) -> Input {
 
 fn stored(read: Result<Option<Vec<u8>>, StoreError>) -> Result<Option<Blob>, kraube_core::machine::StoreError> {
     read.map(|blob| blob.map(Blob::new)).map_err(convert::store_error_in)
+}
+
+fn new_login(new: wit::NewLogin) -> Result<NewLogin, Error> {
+    Ok(match new {
+        wit::NewLogin::Code(exchange) => {
+            let ExchangeResource(exchange) = exchange.into_inner();
+            let (client, request) = exchange.request();
+            NewLogin::Code { request, client }
+        }
+        wit::NewLogin::Request((request, client)) => {
+            NewLogin::Code { request: convert::request_in(request)?, client: convert::client(client)? }
+        }
+        wit::NewLogin::Tokens(tokens) => NewLogin::Credentials(credentials(tokens)?),
+    })
 }
 
 fn credentials(tokens: wit::LoginTokens) -> Result<Credentials, Error> {

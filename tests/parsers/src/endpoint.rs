@@ -13,6 +13,9 @@ pub(crate) const WORDS: &[&str] = &[
     "localhost",
     "auth.example",
     "0x7f.1",
+    "2130706433",
+    "10.1",
+    "0X",
     "[::ffff:7f00:1]",
     ":8443",
     ":",
@@ -45,7 +48,10 @@ pub(crate) fn check(input: &[u8]) {
     assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{text}");
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv4(address)) => {
+            assert!(text.contains(&address.to_string()), "{text} is judged by its name, and leads to {address}");
+            address.is_loopback()
+        }
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => panic!("{text} has no host"),
     };

@@ -2,8 +2,11 @@
 //! function is fuzzed (`cargo xtask fuzz`), run on random input and on the committed inputs (`cargo test`).
 
 mod callback;
+mod challenge;
 mod credentials;
+mod device;
 mod endpoint;
+mod metadata;
 mod providers;
 mod retry_after;
 mod saved;
@@ -32,6 +35,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "credentials", check: credentials::check, words: credentials::WORDS },
     Target { name: "providers_file", check: providers::check, words: providers::WORDS },
     Target { name: "endpoint", check: endpoint::check, words: endpoint::WORDS },
+    Target { name: "metadata", check: metadata::check, words: metadata::WORDS },
+    Target { name: "www_authenticate", check: challenge::check, words: challenge::WORDS },
+    Target { name: "device_response", check: device::check, words: device::WORDS },
 ];
 
 /// Checks one input for the target of this name.

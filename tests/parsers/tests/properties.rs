@@ -74,4 +74,7 @@ macro_rules! targets {
     };
 }
 
-targets! { callback_query pasted_code saved_login token_response retry_after credentials providers_file endpoint }
+targets! {
+    callback_query pasted_code saved_login token_response retry_after credentials providers_file endpoint metadata
+    www_authenticate device_response
+}

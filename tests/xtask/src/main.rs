@@ -7,11 +7,13 @@ mod fuzz;
 mod js;
 mod mutants;
 mod picture;
+mod servers;
 mod supply;
 mod systems;
 mod toolchain;
 mod tools;
 mod wasi;
+mod wasi_examples;
 mod wasm;
 
 use std::process::{Command, ExitCode};
@@ -25,9 +27,11 @@ cargo xtask COMMAND
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   soak      real processes that force refreshes and are disturbed and killed; `--long` for the figures of the guide
   faults    every system call of lock, read and write fails in turn with every error, and is where a process is killed
-  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package
+  bench     the measurements, as a table with ratios from the same run; `bench js` those of the npm package,
+            `bench wasi` those of the components
   wasm      the core, built for wasm, imports nothing
   js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
+  servers   the command at authorization servers of others; `--long` with 10,000 rotations
   fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
   api       the public interface is the committed one
   supply    licences, versions and sources of what kraube is made of; every set of features
@@ -56,10 +60,12 @@ fn main() -> ExitCode {
         "soak" => harsh("soak", rest),
         "faults" => tools::for_tests().and_then(|()| harsh("faults", rest)),
         "bench" if rest == ["js"] => js::bench(),
+        "bench" if rest.first().is_some_and(|first| first == "wasi") => wasi::bench(&rest[1..]),
         "bench" => bench(rest),
         "wasm" => wasm::check(),
         "js" if rest == ["test"] => js::test(),
         "js" => js::build(),
+        "servers" => servers::check(rest),
         "fuzz" => fuzz::run(rest),
         "api" => api::check(),
         "supply" => supply::check(),
@@ -97,6 +103,8 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
     timed("the JavaScript package", js::test)?;
+    timed("the servers of others", servers::prepare)?;
+    timed("the components", wasi::build)?;
     timed("tests", || run("cargo", &arguments))
 }
 

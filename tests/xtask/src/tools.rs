@@ -17,6 +17,10 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "strace", package: "strace", needed_by: "the interrupted system calls" },
     Tool { program: "git", package: "git", needed_by: "the credential helpers" },
     Tool { program: "curl", package: "curl", needed_by: "the credential helpers" },
+    Tool { program: "npm", package: "npm", needed_by: "the credential helpers" },
+    Tool { program: "unshare", package: "util-linux", needed_by: "mounts and names of a test's own" },
+    Tool { program: "tinyproxy", package: "tinyproxy-bin", needed_by: "the networks with a proxy" },
+    Tool { program: "microsocks", package: "microsocks", needed_by: "the networks with a proxy" },
     Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
 ];
 
@@ -49,6 +53,31 @@ pub(crate) fn node() -> Result<(), String> {
     Err(format!(
         "the JavaScript package needs node {OLDEST} or newer, and this is {version}: install it from nodejs.org"
     ))
+}
+
+/// The packages that a `requirements.txt` names, in a folder of their own, once for each change of it. Where they are.
+pub(crate) fn python_packages(requirements: &Path, folder: &Path) -> Result<PathBuf, String> {
+    if on_path("python3").is_none() || !succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
+        install(&["python3", "python3-pip"]).map_err(|error| format!("the Python packages need pip: {error}"))?;
+    }
+    let named = std::fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let (packages, stamp) = (folder.join("packages"), folder.join("installed"));
+    if std::fs::read(&stamp).is_ok_and(|stamped| stamped == named) {
+        return Ok(packages);
+    }
+    println!("   pip install -r {}", requirements.display());
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--upgrade", "--target"]).arg(&packages).arg("-r").arg(requirements);
+    if !pip.status().is_ok_and(|status| status.success()) {
+        return Err(format!("`pip install -r {}` failed", requirements.display()));
+    }
+    std::fs::write(&stamp, named).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(packages)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// The browser of the suites: `CHROMIUM`, or Debian's.

@@ -1,9 +1,10 @@
 //! What a host of the machines passes in and gets out: clocks, requests and their answers, clients.
 
-use super::{Result, body, endpoint};
+use super::{Result, body, endpoint, invalid};
 use crate::bindings::types as wit;
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
 use kraube_core::provider::Client;
+use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Now, Timestamp};
 
 pub(crate) fn now(now: wit::Now) -> Now {
@@ -17,6 +18,16 @@ pub(crate) fn request(request: Request) -> wit::HttpRequest {
         accept: Request::ACCEPT.into(),
         body: request.body.expose().into(),
     }
+}
+
+/// One that `request` made.
+pub(crate) fn request_in(request: wit::HttpRequest) -> Result<Request> {
+    let content_type = match request.content_type.as_str() {
+        "application/x-www-form-urlencoded" => "application/x-www-form-urlencoded",
+        "application/json" => "application/json",
+        _ => return Err(invalid("invalid_request", "the content type is not that of a token request")),
+    };
+    Ok(Request { url: endpoint(&request.url)?, content_type, body: Secret::new(request.body) })
 }
 
 pub(crate) fn response(response: wit::HttpResponse) -> Response {

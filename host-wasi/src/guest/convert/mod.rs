@@ -7,7 +7,7 @@ use crate::bindings::types as wit;
 use kraube_core::credential::Ready;
 #[cfg(feature = "token-provider")]
 use kraube_core::credential::{Forgotten, Revoked};
-use kraube_core::http::Endpoint;
+use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::login::{Callback, Redirect};
 use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
 use kraube_core::provider::{Client, Provider, RedirectRules, TokenBody};
@@ -86,6 +86,10 @@ pub(crate) fn provider(provider: wit_login::Provider) -> Result<Provider> {
         manual_redirect: provider.manual_redirect.as_deref().map(endpoint).transpose()?,
         refused_statuses: provider.refused_statuses,
         expects_iss: provider.expects_iss,
+        pushed_authorization_request_endpoint: None,
+        require_pushed_authorization_requests: false,
+        registration_endpoint: None,
+        client_id_metadata_document_supported: false,
     })
 }
 
@@ -143,7 +147,11 @@ pub(crate) fn forgotten(forgotten: Forgotten) -> Result<bool> {
 }
 
 fn endpoint(url: &str) -> Result<Endpoint> {
-    Endpoint::parse(url).map_err(|error| invalid("invalid_endpoint", error))
+    Endpoint::parse(url).map_err(invalid_endpoint)
+}
+
+pub(crate) fn invalid_endpoint(error: EndpointError) -> wit::Error {
+    invalid("invalid_endpoint", error)
 }
 
 fn body(body: wit::TokenBody) -> TokenBody {
