@@ -4,9 +4,9 @@ pub(crate) use crate::convert::*;
 
 use crate::bindings::exports::kraube::auth::login as wit_login;
 use crate::bindings::types as wit;
-use kraube_core::credential::Ready;
 #[cfg(feature = "token-provider")]
 use kraube_core::credential::{Forgotten, Revoked};
+use kraube_core::credential::{Ready, Unsaved};
 use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::login::{Callback, Redirect};
 use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
@@ -22,6 +22,11 @@ type Result<T> = std::result::Result<T, wit::Error>;
 /// An argument that cannot be used.
 pub(crate) fn invalid(code: &str, message: impl ToString) -> wit::Error {
     wit::Error::Invalid(problem(code, message, None))
+}
+
+/// Tokens that are not stored, none of which lives.
+pub(crate) fn unsaved(unsaved: &Unsaved) -> wit::Error {
+    wit::Error::Unsaved(problem("unsaved", unsaved, Some(unsaved.hint())))
 }
 
 pub(crate) fn token(ready: Ready) -> wit::Token {
