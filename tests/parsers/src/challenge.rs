@@ -1,6 +1,5 @@
 //! `WWW-Authenticate` headers. What was read is written down in one canonical form, which must read the same.
 
-use crate::fit_for_display;
 use kraube_core::challenge::{Challenge, parse};
 use std::collections::BTreeSet;
 
@@ -46,7 +45,6 @@ pub(crate) fn check(input: &[u8]) {
             // Only escapes are undone: whatever it says was there, in this order.
             assert!(is_within(value, header), "{value:?} is not in {header:?}");
         }
-        assert!(challenge.error().is_none_or(|error| fit_for_display(&error)), "{challenge:?}");
     }
     if header.len() > SHORT {
         return;
