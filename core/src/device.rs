@@ -15,7 +15,7 @@ use alloc::string::String;
 use core::fmt;
 use serde::Deserialize;
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(crate) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The time between two polls where the server names none (RFC 8628 section 3.2), and what `slow_down` adds to it for
 /// all later ones (section 3.5).

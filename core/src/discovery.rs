@@ -99,6 +99,14 @@ pub struct Metadata {
     pub device_authorization_endpoint: Option<Endpoint>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
     pub sends_iss: bool,
+    /// `pushed_authorization_request_endpoint` (RFC 9126 section 5).
+    pub pushed_authorization_request_endpoint: Option<Endpoint>,
+    /// `require_pushed_authorization_requests` (RFC 9126 section 5).
+    pub require_pushed_authorization_requests: bool,
+    /// `registration_endpoint` (RFC 7591).
+    pub registration_endpoint: Option<Endpoint>,
+    /// `client_id_metadata_document_supported`.
+    pub client_id_metadata_document_supported: bool,
 }
 
 impl Discovery {
@@ -253,6 +261,10 @@ impl Discovery {
             revocation_endpoint: optional(document.revocation_endpoint)?,
             device_authorization_endpoint: optional(document.device_authorization_endpoint)?,
             sends_iss: document.authorization_response_iss_parameter_supported,
+            pushed_authorization_request_endpoint: optional(document.pushed_authorization_request_endpoint)?,
+            require_pushed_authorization_requests: document.require_pushed_authorization_requests,
+            registration_endpoint: optional(document.registration_endpoint)?,
+            client_id_metadata_document_supported: document.client_id_metadata_document_supported,
             issuer,
         };
         Ok(Next::Found(Found { server, resource, scopes }))
@@ -279,6 +291,10 @@ impl Found {
             refused_statuses: Vec::new(),
             expects_iss: server.sends_iss,
             resource,
+            pushed_authorization_request_endpoint: server.pushed_authorization_request_endpoint,
+            require_pushed_authorization_requests: server.require_pushed_authorization_requests,
+            registration_endpoint: server.registration_endpoint,
+            client_id_metadata_document_supported: server.client_id_metadata_document_supported,
         }
     }
 }
@@ -428,6 +444,12 @@ struct ServerDocument {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+    registration_endpoint: Option<String>,
+    #[serde(default)]
+    client_id_metadata_document_supported: bool,
 }
 
 /// RFC 9728 section 2. Other members are ignored.

@@ -66,8 +66,8 @@ pub struct Facts {
     pub locks: Locks,
     /// Whether a file could be written, made durable and renamed; why not.
     pub write: Result<(), String>,
-    /// How many certificates are trusted, where that can be counted; why none can be used.
-    pub roots: Result<Option<usize>, String>,
+    /// How many certificates are trusted beside those of the system; why none can be used.
+    pub roots: Result<usize, String>,
     /// The variables that name proxies, or what goes past them, with their values.
     pub proxies: Vec<(String, String)>,
     /// What became of a request to the server.
@@ -268,9 +268,8 @@ fn roots(facts: &Facts) -> Finding {
     const ADVICE: &str = "install the certificates of the system (Debian: ca-certificates), or mend SSL_CERT_FILE and \
                           KRAUBE_EXTRA_CERTS";
     match &facts.roots {
-        Ok(None) => ok(CHECK, "those of the system"),
-        Ok(Some(0)) => failure(CHECK, "none is trusted", ADVICE),
-        Ok(Some(count)) => ok(CHECK, format!("{count} are trusted")),
+        Ok(0) => ok(CHECK, "those of the system"),
+        Ok(count) => ok(CHECK, format!("those of the system, and {count} of KRAUBE_EXTRA_CERTS")),
         Err(why) => failure(CHECK, why, ADVICE),
     }
 }

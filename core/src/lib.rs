@@ -117,6 +117,7 @@
 //! | [`login`], [`pkce`], [`provider`] | the authorization code grant, its redirect and its servers |
 //! | [`device`] | the device authorization grant |
 //! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
+//! | [`register`] | which client an application is there |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |
 //!
@@ -146,6 +147,7 @@ pub mod pkce;
 pub mod policy;
 pub mod provider;
 pub mod record;
+pub mod register;
 mod retry_after;
 pub mod revoke;
 pub mod secret;

@@ -12,6 +12,7 @@ import { deno } from "../tests/support/paths.js";
 import { run } from "../tests/support/processes.js";
 import { load } from "../../target/js/kraube/dist/core.js";
 import { MemoryStore, TokenSource } from "../../target/js/kraube/dist/node.js";
+import { shares } from "./spent.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const built = fileURLToPath(new URL("../../target/js/", import.meta.url));
@@ -67,6 +68,17 @@ async function spent() {
   const script = gzipSync(await bundle("jobs/kraube.js", [empty]), { level: 9 }).length;
   row("of that, the module by itself", kilo(plain), "not packed", kilo(module.length), plain / module.length);
   row("of that, JavaScript", kilo(script), "", "", NaN);
+  const groups = [
+    ["the machines", /^run_|kraube_core\d+(credential|machine)|kraube_core\.\.(credential|machine)/],
+    ["records, requests, answers, logins", /kraube_core/],
+    ["what crosses to JavaScript", /kraube_js|wbindgen|wasm_bindgen|externref/],
+    ["JSON", /serde|itoa|zmij/],
+    ["hashes and encodings", /sha2|base64|percent_encoding|form_urlencoded/],
+    ["the standard library", /^_ZN\d+(core|alloc|std)|^_R|\$LT\$.*(core|alloc|std)\.\./],
+  ];
+  for (const [name, share] of shares(readFileSync(join(built, "bound/module.wasm")), groups)) {
+    row(`the module: ${name}`, `${Math.round(share * 100)} %`, "", "", NaN);
+  }
 }
 
 /** A token that lives, asked for again and again. */

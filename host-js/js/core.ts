@@ -388,6 +388,14 @@ export interface Provider {
   device_authorization_endpoint?: string | null;
   /** The resource that the tokens are for (RFC 8707): an absolute URI without a fragment. */
   resource?: string | null;
+  /** The pushed authorization request endpoint (RFC 9126). */
+  pushed_authorization_request_endpoint?: string | null;
+  /** Whether the server takes pushed authorization requests alone. A login of a page is refused there: it pushes none. */
+  require_pushed_authorization_requests?: boolean;
+  /** The client registration endpoint (RFC 7591). Pages do not register themselves. */
+  registration_endpoint?: string | null;
+  /** Whether the server takes the URL of a client's metadata document for a client id. */
+  client_id_metadata_document_supported?: boolean;
 }
 
 /** A provider that the core knows: `demo` and `demo-claude` are the embedded server at `issuer`. */

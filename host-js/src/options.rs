@@ -253,6 +253,10 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
         refused_statuses: given.document("refused_statuses")?.unwrap_or_default(),
         expects_iss: given.flag("expects_iss")?.unwrap_or_default(),
         resource: given.text("resource")?,
+        pushed_authorization_request_endpoint: given.endpoint("pushed_authorization_request_endpoint")?,
+        require_pushed_authorization_requests: given.flag("require_pushed_authorization_requests")?.unwrap_or_default(),
+        registration_endpoint: given.endpoint("registration_endpoint")?,
+        client_id_metadata_document_supported: given.flag("client_id_metadata_document_supported")?.unwrap_or_default(),
     };
     given.end()?;
     Ok(provider)

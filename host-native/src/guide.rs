@@ -3,6 +3,19 @@
 #[doc = include_str!("../docs/login.md")]
 pub mod login {}
 
+#[doc = include_str!("../docs/operation.md")]
+pub mod operation {}
+#[doc = include_str!("../docs/login-browser.md")]
+pub mod login_browser {}
+#[doc = include_str!("../docs/login-device.md")]
+pub mod login_device {}
+#[doc = include_str!("../docs/login-paste.md")]
+pub mod login_paste {}
+#[doc = include_str!("../docs/mcp.md")]
+pub mod mcp {}
+#[doc = include_str!("../docs/servers.md")]
+pub mod servers {}
+
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 

@@ -128,6 +128,46 @@ mod imp {
         meta.mode() & 0o7777 == PRIVATE
     }
 
+    /// The permission bits.
+    pub(crate) fn mode(meta: &Metadata) -> Option<u32> {
+        Some(meta.mode() & 0o7777)
+    }
+
+    /// The type of the file system that holds a canonical path, as the system names it.
+    pub(crate) fn file_system(path: &Path) -> Option<String> {
+        use std::os::unix::ffi::OsStrExt;
+        // proc(5): the mount point is the fifth field, with some characters in octal; the type follows a lone dash. Of
+        // several mounts on one point the last one counts.
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mount = |line: &str| {
+            let (before, after) = line.split_once(" - ")?;
+            let point = unescaped(before.split(' ').nth(4)?);
+            let point = Path::new(std::ffi::OsStr::from_bytes(&point)).to_owned();
+            path.starts_with(&point).then(|| (point.components().count(), after.split(' ').next().map(str::to_owned)))
+        };
+        mounts.lines().filter_map(mount).max_by_key(|(length, _)| *length)?.1
+    }
+
+    /// `\040` is a space.
+    fn unescaped(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((&first, tail)) = rest.split_first() {
+            let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+            match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| first == b'\\') {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &tail[3..];
+                }
+                None => {
+                    bytes.push(first);
+                    rest = tail;
+                }
+            }
+        }
+        bytes
+    }
+
     /// Whether others may read or write the file.
     pub(crate) fn is_wide(meta: &Metadata) -> bool {
         meta.mode() & 0o077 != 0
@@ -279,6 +319,14 @@ mod imp {
 
     pub(crate) fn is_private(_: &Metadata) -> bool {
         true
+    }
+
+    pub(crate) fn mode(_: &Metadata) -> Option<u32> {
+        None
+    }
+
+    pub(crate) fn file_system(_: &Path) -> Option<String> {
+        None
     }
 
     pub(crate) fn is_wide(_: &Metadata) -> bool {

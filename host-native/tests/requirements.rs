@@ -1,10 +1,12 @@
-//! The page `docs/requirements.md` is complete, and every test that it names is there.
+//! The page `docs/requirements.md` is complete, every test that it names is there, and so is every line of it that the page
+//! `docs/mcp.md` names.
 
 use std::path::Path;
 
 const PAGE: &str = include_str!("../docs/requirements.md");
+const MCP: &str = include_str!("../docs/mcp.md");
 
-/// The rows of the tables: the first cell, and the tests that are named.
+/// The rows of the tables: the first cell, and the tests that are named, each with its file.
 fn rows() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
     rows.map(|line| {
@@ -38,6 +40,17 @@ fn every_line_and_every_fault_is_listed_once() {
             let id = format!("{group}{number}");
             assert_eq!(rows.iter().filter(|(first, _)| *first == id).count(), 1, "{id}");
         }
+    }
+}
+
+#[test]
+fn every_line_that_the_page_about_mcp_names_exists() {
+    let rows = rows();
+    let named = MCP.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit_once("| ")).map(|(_, last)| last);
+    let named: Vec<_> = named.skip(1).flat_map(|cell| cell.split(", ")).collect();
+    assert!(named.len() > 30, "the page is read");
+    for id in named {
+        assert!(rows.iter().any(|(first, _)| *first == id), "{id} is no line of the requirements");
     }
 }
 

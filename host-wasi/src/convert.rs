@@ -27,7 +27,7 @@ pub(crate) fn failure_problem(failure: &Failure) -> wit::Problem {
         Failure::AccountChanged { login } => {
             wit::Problem { login: login.as_ref().map(|login| login.0.clone()), ..problem }
         }
-        _ => problem,
+        Failure::LoginRequired(_) | Failure::Misuse { .. } | _ => problem,
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn failure(failure: &Failure) -> wit::Error {
         Failure::Uncertain { .. } => wit::Error::Uncertain(problem),
         Failure::AccountChanged { .. } => wit::Error::AccountChanged(problem),
         Failure::Misuse { .. } => wit::Error::Misuse(problem),
-        _ => wit::Error::Unavailable(problem),
+        Failure::Unavailable { .. } | _ => wit::Error::Unavailable(problem),
     }
 }
 
@@ -50,7 +50,11 @@ pub(crate) fn install_error(error: &InstallError) -> wit::Error {
         }
         InstallError::Unsaved(_) => wit::Error::Unsaved(problem),
         InstallError::Misuse(_) => wit::Error::Misuse(problem),
-        _ => wit::Error::Unavailable(problem),
+        InstallError::NoLock { .. }
+        | InstallError::Store(_)
+        | InstallError::Throttled { .. }
+        | InstallError::NotSent(_)
+        | _ => wit::Error::Unavailable(problem),
     }
 }
 
@@ -69,7 +73,7 @@ pub(crate) fn store_error(error: StoreError) -> wit::StoreError {
         StoreErrorKind::ReadOnly => wit::StoreErrorKind::ReadOnly,
         StoreErrorKind::Irreplaceable => wit::StoreErrorKind::Irreplaceable,
         StoreErrorKind::TooLarge => wit::StoreErrorKind::TooLarge,
-        _ => wit::StoreErrorKind::Io,
+        StoreErrorKind::Io | _ => wit::StoreErrorKind::Io,
     };
     wit::StoreError { kind, detail: error.detail }
 }

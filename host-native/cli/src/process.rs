@@ -28,7 +28,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// process. A second request does not wait.
 pub(crate) fn end_when_not(busy: impl Fn() -> bool + Send + Sync + 'static) {
     let busy = Arc::new(busy);
-    let interrupted = move || {
+    on_request(move || {
         if INTERRUPTED.swap(true, Ordering::SeqCst) || !busy() {
             end();
         }
@@ -43,7 +43,20 @@ pub(crate) fn end_when_not(busy: impl Fn() -> bool + Send + Sync + 'static) {
         if waiting.is_err() {
             end();
         }
-    };
+    });
+}
+
+/// From now on the first request to end is told, and the process goes on; a second one ends it at once.
+pub(crate) fn tell_when_to_end(tell: impl Fn() + Clone + Send + 'static) {
+    on_request(move || {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            end();
+        }
+        tell();
+    });
+}
+
+fn on_request(interrupted: impl Fn() + Clone + Send + 'static) {
     // Where signals are ignored, as under `nohup`, they stay ignored, also for what an `exec` starts; and this handles all
     // of them or none.
     let handler = interrupted.clone();

@@ -6,7 +6,20 @@ mod support;
 use std::path::Path;
 use support::World;
 
-const COMMANDS: [&str; 9] = ["login", "token", "exec", "helper", "status", "logout", "demo", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "login",
+    "token",
+    "exec",
+    "helper",
+    "status",
+    "doctor",
+    "keep-fresh",
+    "providers",
+    "logout",
+    "demo",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_is_as_committed() {

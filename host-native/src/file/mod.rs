@@ -1,6 +1,7 @@
 //! A store in one file. This module says what the file store is; beside it: where the file is and whether it can be
 //! replaced (`place`), the lock (`lock`), reading (`read`), writing (`write`).
 
+mod examine;
 mod lock;
 mod place;
 mod read;

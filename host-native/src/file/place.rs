@@ -148,7 +148,7 @@ impl End {
         }
     }
 
-    fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
+    pub(super) fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
         let Some(meta) = &self.meta else { return Ok(()) };
         let why = if !meta.is_file() {
             "is not a regular file; remove it, or choose another path"

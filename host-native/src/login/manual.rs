@@ -1,14 +1,14 @@
 //! Logins without a listener: a person copies the answer. Either a closure asks for it, or it comes in another process,
 //! which takes the saved login up again.
 
-use super::{LoggedIn, LoginError, entropy, new_login};
+use super::{LoggedIn, LoginError, new_login};
 use crate::account;
 use crate::drive::timestamp;
 use crate::error::Error;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::sys;
 use kraube_core::login::{
-    AuthorizationUrl, Callback, Exchange, Ignored, Login, PENDING_LIFE, Pending, Redirect, RestoreError, Verdict,
+    AuthorizationUrl, Callback, Exchange, Ignored, PENDING_LIFE, Pending, Redirect, RestoreError, Verdict,
     state_in_pasted,
 };
 use kraube_core::machine::{Blob, StoreError, StoreErrorKind};
@@ -115,7 +115,7 @@ fn begin(provider: &Provider) -> Result<(Pending, AuthorizationUrl), LoginError>
             Redirect::Loopback { uri: silent_uri(provider).map_err(|error| LoginError::Listener(error.to_string()))? }
         }
     };
-    Ok(Login::begin(provider, redirect, entropy()?)?)
+    super::begin(provider, redirect)
 }
 
 /// A redirect URI at which nothing listens: the port is free at this moment, or is one of the registered ones.

@@ -63,6 +63,7 @@ fn asked(source: &TokenSource, options: Options) -> Cow<'_, TokenSource> {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the interface has the error as a record")]
 fn answer(result: std::result::Result<kraube::Token, kraube::Error>) -> Answer {
     result.map(|token| convert::token(&token)).map_err(|error| convert::error(&error))
 }

@@ -250,12 +250,10 @@ impl Host {
                 let sent = requests.call_revocation_request(store, &client(argument(0)), &text(argument(1)));
                 json!(sent.expect("no trap")?.as_ref().map(request))
             }
-            "readRevocation" => {
-                match requests.call_read_revocation(store, &response(argument(0))).expect("no trap") {
-                    Ok(()) => json!({ "type": "done" }),
-                    Err(detail) => json!({ "type": "unconfirmed", "detail": detail }),
-                }
-            }
+            "readRevocation" => match requests.call_read_revocation(store, &response(argument(0))).expect("no trap") {
+                Ok(()) => json!({ "type": "done" }),
+                Err(detail) => json!({ "type": "unconfirmed", "detail": detail }),
+            },
             "revision" => json!(credentials.call_revision_of(store, &bytes(argument(0))).expect("no trap")),
             "isFresh" | "margin" => {
                 let (expires, obtained) = (whole(&argument(0)["expiresAt"]), moment(&argument(0)["obtainedAt"]));

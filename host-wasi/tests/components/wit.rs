@@ -66,10 +66,10 @@ fn the_pure_component_imports_no_function() {
 
 #[test]
 fn the_provider_imports_what_its_world_says() {
-    let allowed = ["kraube:auth/store@", "kraube:auth/types@", "wasi:http/", "wasi:clocks/", "wasi:random/random@", "wasi:io/"];
+    let allowed =
+        ["kraube:auth/store@", "kraube:auth/types@", "wasi:http/", "wasi:clocks/", "wasi:random/random@", "wasi:io/"];
     let imports = imports("token-provider");
-    let more: Vec<_> =
-        imports.iter().filter(|name| !allowed.iter().any(|allowed| name.starts_with(allowed))).collect();
+    let more: Vec<_> = imports.iter().filter(|name| !allowed.iter().any(|allowed| name.starts_with(allowed))).collect();
     assert!(more.is_empty(), "{more:?}");
     assert!(imports.iter().any(|name| name.starts_with("kraube:auth/store@")), "{imports:?}");
 }

@@ -52,6 +52,9 @@ pub(crate) struct Ask {
     pub(crate) default_client: Option<Client>,
 }
 
+/// What a machine that has not ended would say of a token that lives.
+type Living<M> = dyn Fn(&M, Now) -> Value;
+
 impl Scenario {
     pub(crate) fn new(name: &'static str) -> Self {
         let now = Now { wall: Timestamp(NOW), monotonic: Millis(1000) };
@@ -217,7 +220,11 @@ impl Scenario {
         mut options: Value,
         mut step: Step<M, M::Outcome>,
         outcome: impl Fn(&M::Outcome) -> Value,
+<<<<<<< HEAD
         living: Option<Living<'_, M>>,
+=======
+        living: Option<&Living<M>>,
+>>>>>>> next
     ) -> Option<M::Outcome>
     where
         M::Outcome: Settle,

@@ -83,13 +83,19 @@ pub(crate) fn packages(folder: &Path) -> Result<(), String> {
         return Ok(());
     }
     println!("   npm ci in {}", folder.display());
-    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    let status = Command::new("npm").args(arguments).current_dir(folder).stdout(Stdio::null()).status();
-    match status {
-        Ok(status) if status.success() => {}
-        failed => return Err(format!("`npm ci` failed in {}: {failed:?}", folder.display())),
+    npm(folder, &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    // The one package whose own script puts its program in place.
+    if folder.join("node_modules/bun").is_dir() {
+        npm(folder, &["rebuild", "bun", "--loglevel=error"])?;
     }
     std::fs::write(folder.join(stamp), lock).map_err(|error| error.to_string())
+}
+
+fn npm(folder: &Path, arguments: &[&str]) -> Result<(), String> {
+    match Command::new("npm").args(arguments).current_dir(folder).stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        failed => Err(format!("`npm {}` failed in {}: {failed:?}", arguments.join(" "), folder.display())),
+    }
 }
 
 /// The archive, and what `publint` and `attw` say of it.

@@ -7,6 +7,7 @@ mod fuzz;
 mod js;
 mod mutants;
 mod picture;
+mod servers;
 mod supply;
 mod systems;
 mod toolchain;
@@ -30,6 +31,7 @@ cargo xtask COMMAND
             `bench wasi` those of the components
   wasm      the core, built for wasm, imports nothing
   js        the npm package, into target/js, and what publint and attw say of it; `js test` runs its suites
+  servers   the command at authorization servers of others; `--long` with 10,000 rotations
   fuzz      the parsers, each for a minute or for [SECONDS], all or one [TARGET]
   api       the public interface is the committed one
   supply    licences, versions and sources of what kraube is made of; every set of features
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         "wasm" => wasm::check(),
         "js" if rest == ["test"] => js::test(),
         "js" => js::build(),
+        "servers" => servers::check(rest),
         "fuzz" => fuzz::run(rest),
         "api" => api::check(),
         "supply" => supply::check(),
@@ -100,6 +103,8 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
     timed("the JavaScript package", js::test)?;
+    timed("the servers of others", servers::prepare)?;
+    timed("the components", wasi::build)?;
     timed("tests", || run("cargo", &arguments))
 }
 

@@ -17,6 +17,10 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "strace", package: "strace", needed_by: "the interrupted system calls" },
     Tool { program: "git", package: "git", needed_by: "the credential helpers" },
     Tool { program: "curl", package: "curl", needed_by: "the credential helpers" },
+    Tool { program: "npm", package: "npm", needed_by: "the credential helpers" },
+    Tool { program: "unshare", package: "util-linux", needed_by: "mounts and names of a test's own" },
+    Tool { program: "tinyproxy", package: "tinyproxy-bin", needed_by: "the networks with a proxy" },
+    Tool { program: "microsocks", package: "microsocks", needed_by: "the networks with a proxy" },
     Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
 ];
 

@@ -86,6 +86,10 @@ pub(crate) fn provider(provider: wit_login::Provider) -> Result<Provider> {
         manual_redirect: provider.manual_redirect.as_deref().map(endpoint).transpose()?,
         refused_statuses: provider.refused_statuses,
         expects_iss: provider.expects_iss,
+        pushed_authorization_request_endpoint: None,
+        require_pushed_authorization_requests: false,
+        registration_endpoint: None,
+        client_id_metadata_document_supported: false,
     })
 }
 
