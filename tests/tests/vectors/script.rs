@@ -23,9 +23,6 @@ pub(crate) const WRONG: &str = "wrong";
 /// What happens in place of the expected; `None`: the process dies.
 type Surprise = Box<dyn FnOnce(&mut World, &Action) -> Option<Input>>;
 
-/// What can be asked of a machine under way, as JSON.
-type Living<'a, M> = &'a dyn Fn(&M, Now) -> Value;
-
 pub(crate) struct World {
     pub(crate) stored: Option<Vec<u8>>,
     pub(crate) now: Now,
@@ -220,11 +217,7 @@ impl Scenario {
         mut options: Value,
         mut step: Step<M, M::Outcome>,
         outcome: impl Fn(&M::Outcome) -> Value,
-<<<<<<< HEAD
-        living: Option<Living<'_, M>>,
-=======
         living: Option<&Living<M>>,
->>>>>>> next
     ) -> Option<M::Outcome>
     where
         M::Outcome: Settle,
