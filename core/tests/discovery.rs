@@ -203,6 +203,11 @@ fn without_a_challenge_the_well_known_places_of_the_resource_are_tried() {
         ("no_resource_metadata", [MCP, MCP_METADATA, root].map(str::to_owned).to_vec())
     );
 
+    // A challenge that names no document is none of a resource that has one.
+    let unauthorized = Fetched { status: 401, www_authenticate: vec!["Bearer".into()], ..Fetched::default() };
+    let (_, fetched) = search(Discovery::of_resource(MCP), &[(MCP, unauthorized)]);
+    assert_eq!(fetched, [MCP, MCP_METADATA, root]);
+
     let resource = json!({"resource": "https://mcp.example/", "authorization_servers": [ISSUER]});
     let network = [(root, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
     let found = of_resource(MCP, &network).expect("it is there");

@@ -78,6 +78,7 @@ fn an_endpoint_knows_its_origin_and_whether_it_is_on_this_machine() {
         ("https://a", "https://a", false),
         ("https://a.0xg", "https://a.0xg", false),
         ("https://1.example.", "https://1.example.", false),
+        ("https://1..", "https://1..", false),
         ("https://10.0.0.1", "https://10.0.0.1", false),
         ("https://a/b/c/d/e/f", "https://a", false),
         ("https://a.example", "https://a.example", false),
