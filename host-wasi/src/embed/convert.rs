@@ -25,7 +25,9 @@ pub(crate) fn error(error: &Error) -> wit::Error {
         Error::Failed(reason) => failure(reason),
         Error::Login(reason) => install_error(reason),
         Error::Unsaved(_) => wit::Error::Unsaved(problem(error.code(), error, error.hint())),
-        _ => wit::Error::Unavailable(problem(error.code(), error, error.hint())),
+        Error::Path(_) | Error::Store(_) | Error::System(_) | _ => {
+            wit::Error::Unavailable(problem(error.code(), error, error.hint()))
+        }
     }
 }
 
@@ -42,7 +44,7 @@ pub(crate) fn not_locked(reason: NotLocked) -> WitNotLocked {
     match reason {
         NotLocked::Changed => WitNotLocked::Changed,
         NotLocked::Unsupported(error) => WitNotLocked::Unsupported(told(error)),
-        _ => WitNotLocked::TimedOut,
+        NotLocked::TimedOut | _ => WitNotLocked::TimedOut,
     }
 }
 
