@@ -23,7 +23,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test      every suite; installs what it needs through the package managers of the machine
-  model     the exhaustive check of the machines, in full: every order of steps, every fault
+  model     the exhaustive check of the machines, in full: every order of steps, every fault; `--mistakes`: how they show
   sim       seeded histories in virtual time: the committed ones, `--histories N`, or one with `--seed N`
   soak      real processes that force refreshes and are disturbed and killed; `--long` for the figures of the guide
   faults    every system call of lock, read and write fails in turn with every error, and is where a process is killed
