@@ -70,3 +70,8 @@ pub use kraube;
 
 #[cfg(any(not(target_family = "wasm"), feature = "sans-io", feature = "token-provider"))]
 mod convert;
+
+/// The example in README compiles.
+#[cfg(all(doctest, not(target_family = "wasm")))]
+#[doc = include_str!("../README.md")]
+struct Readme;
