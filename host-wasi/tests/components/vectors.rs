@@ -390,8 +390,8 @@ fn read(given: &Value) -> Stored {
     }
 }
 
-fn as_ref(read: &Stored) -> Result<Option<&[u8]>, &wit::StoreError> {
-    read.as_ref().map(Option::as_deref)
+fn as_ref(read: &Stored) -> Result<Option<&Vec<u8>>, &wit::StoreError> {
+    read.as_ref().map(Option::as_ref)
 }
 
 const STORE_ERRORS: [(&str, wit::StoreErrorKind); 7] = [
