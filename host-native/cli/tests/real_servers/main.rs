@@ -284,10 +284,7 @@ fn stored_refresh_token(world: &World) -> String {
 fn redeem(endpoint: &str, refresh_token: &str) -> (u16, String) {
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", "kraube")];
     let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-    let mut answer = ureq::Agent::new_with_config(config)
-        .post(format!("{}/token", server.issuer))
-        .send_form(form)
-        .expect("it lives");
+    let mut answer = ureq::Agent::new_with_config(config).post(endpoint).send_form(form).expect("it lives");
     let text = answer.body_mut().read_to_string().expect("text");
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     (answer.status().as_u16(), document["error"].as_str().unwrap_or_default().to_owned())
