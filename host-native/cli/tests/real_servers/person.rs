@@ -107,5 +107,5 @@ fn absolute(base: &str, to: &str) -> String {
 fn agent() -> ureq::Agent {
     // A connection for each request: the server may close an idle one at any moment.
     let config = ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false).max_idle_connections(0);
-    ureq::Agent::new_with_config(config.http_status_as_error(false).max_idle_connections(0).build())
+    ureq::Agent::new_with_config(config.http_status_as_error(false).build())
 }
