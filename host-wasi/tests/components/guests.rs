@@ -4,7 +4,7 @@
 use crate::scene::{Scene, disk_died, quick};
 use crate::support::{GUEST, Granted, PROVIDER, assert_unlocked, code, component, guest, provider, run};
 use crate::vectors::SansIo;
-use crate::vectors::exports::kraube::auth::credentials::{Action, Baseline, Input, Obtained, ObtainStep, Wanted};
+use crate::vectors::exports::kraube::auth::credentials::{Action, Baseline, Input, ObtainStep, Obtained, Wanted};
 use crate::vectors::exports::kraube::auth::login::{Callback, Redirect, Verdict};
 use crate::vectors::exports::kraube::auth::types::{Error, Now};
 use kraube::core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteError};

@@ -21,7 +21,15 @@ fn transpiled(name: &str, options: &[&str]) -> TempDir {
     std::fs::write(to.path().join("package.json"), r#"{"type":"module"}"#).expect("room");
     let component = folder().join(name).with_extension("wasm");
     let mut jco = Command::new(packages().join(".bin/jco"));
-    said(jco.arg("transpile").arg(component).arg("--quiet").arg("-o").arg(to.path()).args(["--name", name]).args(options));
+    said(
+        jco.arg("transpile")
+            .arg(component)
+            .arg("--quiet")
+            .arg("-o")
+            .arg(to.path())
+            .args(["--name", name])
+            .args(options),
+    );
     to
 }
 

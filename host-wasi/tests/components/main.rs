@@ -3,10 +3,10 @@
 //! One binary, because wasmtime is large.
 #![cfg(unix)]
 
-#[path = "../../../host-native/tests/scene/mod.rs"]
-mod scene;
 #[path = "../../../host-native/tests/support/mod.rs"]
 mod processes;
+#[path = "../../../host-native/tests/scene/mod.rs"]
+mod scene;
 
 mod guests;
 mod jco;

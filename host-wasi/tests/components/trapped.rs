@@ -188,6 +188,9 @@ fn assert_nothing_lost(scene: &Scene) {
 
 async fn until_rotated<T>(scene: &Scene, mut call: Pin<&mut impl Future<Output = T>>) {
     while scene.server.counters().rotations == 0 {
-        assert!(tokio::time::timeout(Duration::from_millis(2), call.as_mut()).await.is_err(), "the answer is held back");
+        assert!(
+            tokio::time::timeout(Duration::from_millis(2), call.as_mut()).await.is_err(),
+            "the answer is held back"
+        );
     }
 }

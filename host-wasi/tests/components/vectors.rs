@@ -1,17 +1,14 @@
 //! The conformance vectors of the core, unchanged, through the component of the world `sans-io` in wasmtime. What they are
 //! stands in `tests/vectors/README.md`; here is how their JSON reads as the types of the WIT package.
 
-use crate::support::component;
-use exports::kraube::auth::credentials as machines;
-use exports::kraube::auth::login;
-use exports::kraube::auth::requests;
-use exports::kraube::auth::types::{self as wit, Client, Error, Problem, TokenBody};
+use crate::support::pure::exports::kraube::auth::credentials as machines;
+use crate::support::pure::exports::kraube::auth::types::{self as wit, Client, Error, Problem, TokenBody};
+use crate::support::pure::exports::kraube::auth::{login, requests};
+use crate::support::{SansIo, component};
 use kraube::core::provider::Provider;
 use serde_json::{Map, Value, json};
 use wasmtime::component::{Linker, ResourceAny};
 use wasmtime::{Engine, Store};
-
-wasmtime::component::bindgen!({ path: "wit", world: "kraube:auth/sans-io" });
 
 const MACHINES: &str = include_str!("../../../tests/vectors/machines.json");
 const CALLS: &str = include_str!("../../../tests/vectors/calls.json");
@@ -250,12 +247,10 @@ impl Host {
                 let sent = requests.call_revocation_request(store, &client(argument(0)), &text(argument(1)));
                 json!(sent.expect("no trap")?.as_ref().map(request))
             }
-            "readRevocation" => {
-                match requests.call_read_revocation(store, &response(argument(0))).expect("no trap") {
-                    Ok(()) => json!({ "type": "done" }),
-                    Err(detail) => json!({ "type": "unconfirmed", "detail": detail }),
-                }
-            }
+            "readRevocation" => match requests.call_read_revocation(store, &response(argument(0))).expect("no trap") {
+                Ok(()) => json!({ "type": "done" }),
+                Err(detail) => json!({ "type": "unconfirmed", "detail": detail }),
+            },
             "revision" => json!(credentials.call_revision_of(store, &bytes(argument(0))).expect("no trap")),
             "isFresh" | "margin" => {
                 let (expires, obtained) = (whole(&argument(0)["expiresAt"]), moment(&argument(0)["obtainedAt"]));
@@ -395,8 +390,8 @@ fn read(given: &Value) -> Stored {
     }
 }
 
-fn as_ref(read: &Stored) -> Result<Option<&[u8]>, &wit::StoreError> {
-    read.as_ref().map(Option::as_deref)
+fn as_ref(read: &Stored) -> Result<Option<&Vec<u8>>, &wit::StoreError> {
+    read.as_ref().map(Option::as_ref)
 }
 
 const STORE_ERRORS: [(&str, wit::StoreErrorKind); 7] = [

@@ -8,7 +8,7 @@ use wit_parser::{Resolve, TypeDefKind};
 fn package() -> Resolve {
     let mut resolve = Resolve::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
-    resolve.push_dir(folder).expect("the package parses");
+    resolve.push_path(folder).expect("the package parses");
     resolve
 }
 
@@ -66,10 +66,10 @@ fn the_pure_component_imports_no_function() {
 
 #[test]
 fn the_provider_imports_what_its_world_says() {
-    let allowed = ["kraube:auth/store@", "kraube:auth/types@", "wasi:http/", "wasi:clocks/", "wasi:random/random@", "wasi:io/"];
+    let allowed =
+        ["kraube:auth/store@", "kraube:auth/types@", "wasi:http/", "wasi:clocks/", "wasi:random/random@", "wasi:io/"];
     let imports = imports("token-provider");
-    let more: Vec<_> =
-        imports.iter().filter(|name| !allowed.iter().any(|allowed| name.starts_with(allowed))).collect();
+    let more: Vec<_> = imports.iter().filter(|name| !allowed.iter().any(|allowed| name.starts_with(allowed))).collect();
     assert!(more.is_empty(), "{more:?}");
     assert!(imports.iter().any(|name| name.starts_with("kraube:auth/store@")), "{imports:?}");
 }

@@ -100,6 +100,7 @@ fn test(rest: &[String]) -> Result<(), String> {
     timed("Windows, under Wine", || systems::windows(&[]))?;
     timed("macOS, type-checked", systems::macos)?;
     timed("the JavaScript package", js::test)?;
+    timed("the components", wasi::build)?;
     timed("tests", || run("cargo", &arguments))
 }
 

@@ -1,7 +1,8 @@
 //! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
 
-use crate::{run, toolchain, wasi_examples, wasm};
-use std::path::PathBuf;
+use crate::{js, run, run_command, toolchain, wasi_examples, wasm};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
@@ -12,6 +13,17 @@ const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
 const COMPOSED: &[&str] = &["app", "calls", "js", "python"];
 
+/// What the compiler uses and every engine has had for years; a stripped module does not say it.
+const FEATURES: &[&str] = &[
+    "bulk-memory",
+    "bulk-memory-opt",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
+
 /// Builds all of them.
 pub(crate) fn build() -> Result<(), String> {
     let folder = folder()?;
@@ -19,7 +31,8 @@ pub(crate) fn build() -> Result<(), String> {
     let package = ["--package", "kraube-wasi", "--no-default-features", "--profile", "component"];
     for world in WORLDS {
         let kind = ["rustc", "--lib", "--crate-type", "cdylib", "--features", world];
-        keep(world, &wasm::build("component/kraube_wasi.wasm", &[&kind[..], &package[..]].concat())?)?;
+        let module = wasm::build("component/kraube_wasi.wasm", &[&kind[..], &package[..]].concat())?;
+        keep(world, &smaller(&module, &folder)?)?;
     }
     for example in EXAMPLES {
         let made = format!("component/examples/{}.wasm", example.replace('-', "_"));
@@ -59,6 +72,19 @@ fn compose(name: &str) -> Result<(), String> {
         Ok(graph.encode(EncodeOptions::default())?)
     };
     store(&format!("{name}-composed"), &composed().map_err(|error| format!("{name}: {error}"))?)
+}
+
+/// The module after the optimiser that the npm package uses too: an eighth smaller.
+fn smaller(module: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
+    js::packages(Path::new(js::SOURCES))?;
+    let files = ["module.wasm", "smaller.wasm"].map(|name| folder.join(name));
+    let [from, to] = files.each_ref().map(|file| file.to_string_lossy());
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    std::fs::write(&files[0], module).map_err(failed)?;
+    let enabled = FEATURES.iter().map(|feature| format!("--enable-{feature}"));
+    let mut optimiser = Command::new(Path::new(js::SOURCES).join("node_modules/.bin/wasm-opt"));
+    run_command(optimiser.args(enabled).args(["-Oz", &from, "-o", &to]))?;
+    std::fs::read(&files[1]).map_err(failed)
 }
 
 /// Makes a component of a module and stores it.
