@@ -30,13 +30,15 @@ pub(crate) fn unsaved(unsaved: &Unsaved) -> wit::Error {
 }
 
 pub(crate) fn token(ready: Ready) -> wit::Token {
+    let stale = ready.stale.as_ref();
+    let stale = stale.map(|failure| wit::Problem { detail: detail(failure), ..failure_problem(failure) });
     wit::Token {
         value: ready.access_token.expose().into(),
         expires_at: ready.expires_at.0,
         login: ready.login.map(|login| login.0),
         scope: ready.scope,
         short: ready.short,
-        stale: ready.stale.as_ref().map(failure_problem),
+        stale,
     }
 }
 
@@ -130,6 +132,12 @@ pub(crate) fn callback(callback: &wit_login::Callback) -> Callback<'_> {
         wit_login::Callback::Query(query) => Callback::Query(query),
         wit_login::Callback::Pasted(text) => Callback::Pasted(text),
     }
+}
+
+/// What the store said is for the host that lends it, and not for an application.
+#[cfg(feature = "token-provider")]
+fn detail(_: &dyn std::error::Error) -> Option<String> {
+    None
 }
 
 /// Whether the server confirmed that the login is void.
