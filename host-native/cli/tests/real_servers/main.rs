@@ -123,6 +123,7 @@ fn oidc_provider_registers_the_command_and_the_registration_is_kept() {
 /// Sixteen processes of the command that reject each token they get, without a pause: each adopts what another has stored
 /// since, or rotates.
 #[test]
+#[allow(clippy::print_stdout, reason = "the figures of the long run")]
 fn oidc_provider_sixteen_processes_rotate_and_none_is_refused() {
     let wanted: u64 = std::env::var("KRAUBE_ROTATIONS").map_or(300, |text| text.parse().expect("a number"));
     let (world, server) = (World::new(), Oidc::start(&json!({})));
