@@ -123,9 +123,8 @@ impl<'a> Bench<'a> {
         // The fastest slice of each is the one that nothing else on the machine has disturbed.
         for _ in 0..self.effort.times(100, 10) {
             guest = guest.min(timed(|| self.calls(&mut store, &instance, CALLS))?);
-            native = native.min(timed(|| {
-                (0..CALLS).try_for_each(|_| self.runtime.block_on(source.token()).map(drop)).map_err(Into::into)
-            })?);
+            native =
+                native.min(timed(|| (0..CALLS).try_for_each(|_| self.runtime.block_on(source.token()).map(drop)))?);
         }
         let each = |time: Duration| format!("{:.0} ns", time.as_secs_f64() * 1e9 / f64::from(CALLS));
         Ok(Row::new(what, each(guest), format!("{} natively", each(native))))
