@@ -11,7 +11,7 @@ fn rows() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
     rows.map(|line| {
         let first = line.split('|').nth(1).unwrap_or_default().trim();
-        let named = line.split('`').filter_map(|code| code.split_once(": "));
+        let named = line.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(": "));
         (first, named.collect())
     })
     .collect()

@@ -58,12 +58,6 @@ pub(crate) fn install_error(error: &InstallError) -> wit::Error {
     }
 }
 
-/// Tokens that are not stored, none of which lives.
-pub(crate) fn unsaved() -> wit::Error {
-    let message = "new tokens were received and cannot be stored";
-    wit::Error::Unsaved(problem("unsaved", message, Some("free the disk while this process lives")))
-}
-
 #[cfg(not(feature = "token-provider"))]
 pub(crate) fn store_error(error: StoreError) -> wit::StoreError {
     let kind = match error.kind {

@@ -8,19 +8,34 @@
 //! | give a component tokens of one login | [`tokens::add_to_linker`], [`tokens::add_to_linker_async`] |
 //! | lend a store to a component that has the provider inside | [`store::add_to_linker`], [`store::add_to_linker_async`], [`LentStore`] |
 //!
+//! What a component may use is what the host puts into the data of its wasmtime store: here the login of one file. It cannot
+//! name another one, and sees access tokens alone.
+//!
 //! ```
 //! use kraube_wasi::kraube::TokenSource;
-//! use wasmtime::component::Linker;
+//! use std::path::Path;
+//! use wasmtime::component::{Component, Linker};
+//! use wasmtime::{Config, Engine, Store};
 //!
-//! /// The data of one wasmtime store: what its components are given.
+//! /// What one component is given.
 //! struct Granted {
 //!     login: TokenSource,
 //! }
 //!
 //! # fn main() -> wasmtime::Result<()> {
-//! let engine = wasmtime::Engine::default();
+//! let engine = Engine::new(Config::new().consume_fuel(true))?;
 //! let mut linker = Linker::<Granted>::new(&engine);
 //! kraube_wasi::tokens::add_to_linker(&mut linker, |granted| &granted.login)?;
+//!
+//! // The smallest component there is.
+//! let component = Component::new(&engine, b"\0asm\x0d\0\x01\0")?;
+//! for file in ["work/credentials.json", "home/credentials.json"] {
+//!     let login = TokenSource::from_file(Some(Path::new(file)))?;
+//!     let mut store = Store::new(&engine, Granted { login });
+//!     // Fuel that runs out in the middle of a refresh loses nothing: the host goes on with it.
+//!     store.set_fuel(1_000_000)?;
+//!     linker.instantiate(&mut store, &component)?;
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -55,3 +70,8 @@ pub use kraube;
 
 #[cfg(any(not(target_family = "wasm"), feature = "sans-io", feature = "token-provider"))]
 mod convert;
+
+/// The example in README compiles.
+#[cfg(all(doctest, not(target_family = "wasm")))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,7 +2,7 @@
 
 use crate::bindings::kraube::auth::store::NotLocked as WitNotLocked;
 use crate::bindings::types as wit;
-use crate::convert::{failure, failure_problem, install_error, problem, store_error, unsaved};
+use crate::convert::{failure, failure_problem, install_error, problem, store_error};
 use kraube::store::NotLocked;
 use kraube::{Error, Token};
 use kraube_core::machine::{Revision, StoreError, WriteError};
@@ -24,7 +24,7 @@ pub(crate) fn error(error: &Error) -> wit::Error {
     match error {
         Error::Failed(reason) => failure(reason),
         Error::Login(reason) => install_error(reason),
-        Error::Unsaved(_) => unsaved(),
+        Error::Unsaved(_) => wit::Error::Unsaved(problem(error.code(), error, error.hint())),
         Error::Path(_) | Error::Store(_) | Error::System(_) | _ => {
             wit::Error::Unavailable(problem(error.code(), error, error.hint()))
         }

@@ -184,7 +184,7 @@ fn obtain_step(step: Step<Obtain, Outcome>, kept: Option<Unsaved>) -> wit::Obtai
     let kept = leave(&outcome, kept);
     let outcome = match outcome {
         Outcome::Ready(token) => Ok(ready(*token)),
-        Outcome::Unsaved(unsaved) => unsaved.ready.map(ready).ok_or_else(convert::unsaved),
+        Outcome::Unsaved(unsaved) => unsaved.ready.clone().map(ready).ok_or_else(|| convert::unsaved(&unsaved)),
         Outcome::Failed(failure) => Err(convert::detailed(convert::failure(&failure), &failure)),
         _ => Err(convert::unknown()),
     };

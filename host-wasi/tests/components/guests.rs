@@ -2,11 +2,10 @@
 //! lock that stays.
 
 use crate::scene::{Scene, disk_died, quick};
-use crate::support::{GUEST, Granted, PROVIDER, assert_unlocked, code, component, guest, provider, run};
-use crate::vectors::SansIo;
-use crate::vectors::exports::kraube::auth::credentials::{Action, Baseline, Input, ObtainStep, Obtained, Wanted};
-use crate::vectors::exports::kraube::auth::login::{Callback, Redirect, Verdict};
-use crate::vectors::exports::kraube::auth::types::{Error, Now};
+use crate::support::pure::exports::kraube::auth::credentials::{Action, Baseline, Input, ObtainStep, Obtained, Wanted};
+use crate::support::pure::exports::kraube::auth::login::{Callback, Redirect, Verdict};
+use crate::support::pure::exports::kraube::auth::types::{Error, Now};
+use crate::support::{GUEST, Granted, PROVIDER, SansIo, assert_unlocked, code, component, guest, provider, run};
 use kraube::core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteError};
 use kraube::store::{FileStore, Guard, MemoryStore, NotLocked, Store};
 use kraube_testserver::Config;

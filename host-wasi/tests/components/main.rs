@@ -1,6 +1,8 @@
 //! The components in wasmtime, beside native processes, and under jco on Node. `cargo xtask wasi` builds them.
 //!
 //! One binary, because wasmtime is large.
+#![allow(clippy::result_large_err, reason = "the interface has its errors as records")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names the cases that it is about")]
 #![cfg(unix)]
 
 #[path = "../../../host-native/tests/support/mod.rs"]

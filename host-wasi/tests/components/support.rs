@@ -12,7 +12,14 @@ use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+/// The world of the pure component.
+#[allow(dead_code, missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
+pub(crate) mod pure {
+    wasmtime::component::bindgen!({ path: "wit", world: "kraube:auth/sans-io" });
+}
+
 /// The world of the provider.
+#[allow(dead_code, missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
 pub(crate) mod provider {
     wasmtime::component::bindgen!({
         path: "wit",
@@ -22,6 +29,7 @@ pub(crate) mod provider {
 }
 
 /// The world of the component that misuses the embedding.
+#[allow(dead_code, missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
 pub(crate) mod guest {
     wasmtime::component::bindgen!({
         inline: "
@@ -36,6 +44,7 @@ pub(crate) mod guest {
 
 pub(crate) use guest::Guest;
 pub(crate) use provider::TokenProvider;
+pub(crate) use pure::SansIo;
 
 /// More than any run takes.
 pub(crate) const PLENTY: u64 = u64::MAX / 2;

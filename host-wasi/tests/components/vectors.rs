@@ -1,17 +1,14 @@
 //! The conformance vectors of the core, unchanged, through the component of the world `sans-io` in wasmtime. What they are
 //! stands in `tests/vectors/README.md`; here is how their JSON reads as the types of the WIT package.
 
-use crate::support::component;
-use exports::kraube::auth::credentials as machines;
-use exports::kraube::auth::login;
-use exports::kraube::auth::requests;
-use exports::kraube::auth::types::{self as wit, Client, Error, Problem, TokenBody};
+use crate::support::pure::exports::kraube::auth::credentials as machines;
+use crate::support::pure::exports::kraube::auth::types::{self as wit, Client, Error, Problem, TokenBody};
+use crate::support::pure::exports::kraube::auth::{login, requests};
+use crate::support::{SansIo, component};
 use kraube::core::provider::Provider;
 use serde_json::{Map, Value, json};
 use wasmtime::component::{Linker, ResourceAny};
 use wasmtime::{Engine, Store};
-
-wasmtime::component::bindgen!({ path: "wit", world: "kraube:auth/sans-io" });
 
 const MACHINES: &str = include_str!("../../../tests/vectors/machines.json");
 const CALLS: &str = include_str!("../../../tests/vectors/calls.json");
@@ -393,8 +390,8 @@ fn read(given: &Value) -> Stored {
     }
 }
 
-fn as_ref(read: &Stored) -> Result<Option<&[u8]>, &wit::StoreError> {
-    read.as_ref().map(Option::as_deref)
+fn as_ref(read: &Stored) -> Result<Option<&Vec<u8>>, &wit::StoreError> {
+    read.as_ref().map(Option::as_ref)
 }
 
 const STORE_ERRORS: [(&str, wit::StoreErrorKind); 7] = [

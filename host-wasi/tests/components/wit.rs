@@ -8,7 +8,7 @@ use wit_parser::{Resolve, TypeDefKind};
 fn package() -> Resolve {
     let mut resolve = Resolve::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
-    resolve.push_dir(folder).expect("the package parses");
+    resolve.push_path(folder).expect("the package parses");
     resolve
 }
 

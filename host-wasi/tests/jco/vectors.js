@@ -11,20 +11,6 @@ const [folder, ...files] = process.argv.slice(2);
 const { credentials, login, pkce, requests } = await import(pathToFileURL(join(folder, "sans-io.js")));
 const [machines, calls] = await Promise.all(files.map(async (file) => JSON.parse(await readFile(file, "utf8"))));
 
-const failures = [];
-let passed = 0;
-for (const [entries, judge] of [[machines, runs], [calls, call]]) {
-  for (const entry of entries) {
-    try {
-      judge(entry);
-      passed += 1;
-    } catch (error) {
-      failures.push(`${entry.name}: ${error.stack}`);
-    }
-  }
-}
-console.log(JSON.stringify({ passed, failures }));
-
 function runs({ runs }) {
   let kept;
   for (const [index, run] of runs.entries()) {
@@ -327,7 +313,7 @@ function camel(name) {
 function plain(value) {
   if (typeof value === "bigint") return Number(value);
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return Array.from(value, plain);
   const members = Object.entries(value).map(([name, member]) => [name, plain(member)]);
   return Object.fromEntries(members.filter(([name, member]) => name !== "refusedStatuses" || member.length > 0));
 }
@@ -354,3 +340,17 @@ function sorted(value, like) {
   const inner = members.map(([name, member]) => [name, sorted(member, like?.[name])]);
   return Object.fromEntries(inner.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
+
+const failures = [];
+let passed = 0;
+for (const [entries, judge] of [[machines, runs], [calls, call]]) {
+  for (const entry of entries) {
+    try {
+      judge(entry);
+      passed += 1;
+    } catch (error) {
+      failures.push(`${entry.name}: ${error.stack}`);
+    }
+  }
+}
+console.log(JSON.stringify({ passed, failures }));

@@ -4,8 +4,14 @@
 use crate::{run, tools};
 
 /// So few that a tool for all their combinations would take longer to install than they take to check.
-const FEATURES: &[(&str, &str)] =
-    &[("kraube-core", ""), ("kraube-core", "model"), ("kraube", ""), ("kraube-testserver", "")];
+const FEATURES: &[(&str, &str)] = &[
+    ("kraube-core", ""),
+    ("kraube-core", "model"),
+    ("kraube", ""),
+    ("kraube-testserver", ""),
+    // With it, the embedding of `kraube-wasi` without its command.
+    ("kraube-bench", "wasi"),
+];
 
 /// They run components, make them, or bind the package: their compilers come in several versions, and neither the libraries
 /// nor the command have them.

@@ -2,6 +2,7 @@
 //!
 //! `KRAUBE_ROTATIONS` is how many rotations the processes force at least; `cargo xtask servers --long` sets it.
 #![cfg(unix)]
+#![allow(clippy::print_stdout, reason = "the guide has the figures")]
 
 mod person;
 mod servers;
@@ -122,6 +123,7 @@ fn oidc_provider_registers_the_command_and_the_registration_is_kept() {
 /// Sixteen processes of the command that reject each token they get, without a pause: each adopts what another has stored
 /// since, or rotates.
 #[test]
+#[allow(clippy::print_stdout, reason = "the figures of the long run")]
 fn oidc_provider_sixteen_processes_rotate_and_none_is_refused() {
     let wanted: u64 = std::env::var("KRAUBE_ROTATIONS").map_or(300, |text| text.parse().expect("a number"));
     let (world, server) = (World::new(), Oidc::start(&json!({})));
@@ -284,10 +286,7 @@ fn stored_refresh_token(world: &World) -> String {
 fn redeem(endpoint: &str, refresh_token: &str) -> (u16, String) {
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", "kraube")];
     let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-    let mut answer = ureq::Agent::new_with_config(config)
-        .post(format!("{}/token", server.issuer))
-        .send_form(form)
-        .expect("it lives");
+    let mut answer = ureq::Agent::new_with_config(config).post(endpoint).send_form(form).expect("it lives");
     let text = answer.body_mut().read_to_string().expect("text");
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     (answer.status().as_u16(), document["error"].as_str().unwrap_or_default().to_owned())

@@ -58,9 +58,14 @@ pub(crate) fn client(client: wit::Client) -> Result<Client> {
     })
 }
 
-/// The error with what the store said, which comes from the host of the machines in the first place.
+/// What the store said: it comes from the host of the machines in the first place.
+pub(crate) fn detail(of: &dyn std::error::Error) -> Option<String> {
+    of.source().map(ToString::to_string)
+}
+
+/// The error with that.
 pub(crate) fn detailed(error: wit::Error, of: &dyn std::error::Error) -> wit::Error {
-    let detail = of.source().map(|source| source.to_string());
+    let detail = detail(of);
     let with = |problem| wit::Problem { detail, ..problem };
     match error {
         wit::Error::LoginRequired(problem) => wit::Error::LoginRequired(with(problem)),

@@ -4,9 +4,9 @@ pub(crate) use crate::convert::*;
 
 use crate::bindings::exports::kraube::auth::login as wit_login;
 use crate::bindings::types as wit;
-use kraube_core::credential::Ready;
 #[cfg(feature = "token-provider")]
 use kraube_core::credential::{Forgotten, Revoked};
+use kraube_core::credential::{Ready, Unsaved};
 use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::login::{Callback, Redirect};
 use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
@@ -24,14 +24,21 @@ pub(crate) fn invalid(code: &str, message: impl ToString) -> wit::Error {
     wit::Error::Invalid(problem(code, message, None))
 }
 
+/// Tokens that are not stored, none of which lives.
+pub(crate) fn unsaved(unsaved: &Unsaved) -> wit::Error {
+    wit::Error::Unsaved(problem("unsaved", unsaved, Some(unsaved.hint())))
+}
+
 pub(crate) fn token(ready: Ready) -> wit::Token {
+    let stale = ready.stale.as_ref();
+    let stale = stale.map(|failure| wit::Problem { detail: detail(failure), ..failure_problem(failure) });
     wit::Token {
         value: ready.access_token.expose().into(),
         expires_at: ready.expires_at.0,
         login: ready.login.map(|login| login.0),
         scope: ready.scope,
         short: ready.short,
-        stale: ready.stale.as_ref().map(failure_problem),
+        stale,
     }
 }
 
@@ -125,6 +132,12 @@ pub(crate) fn callback(callback: &wit_login::Callback) -> Callback<'_> {
         wit_login::Callback::Query(query) => Callback::Query(query),
         wit_login::Callback::Pasted(text) => Callback::Pasted(text),
     }
+}
+
+/// What the store said is for the host that lends it, and not for an application.
+#[cfg(feature = "token-provider")]
+fn detail(_: &dyn std::error::Error) -> Option<String> {
+    None
 }
 
 /// Whether the server confirmed that the login is void.

@@ -80,7 +80,7 @@ impl State {
         }
         let ready = match outcome {
             Outcome::Ready(ready) => *ready,
-            Outcome::Unsaved(unsaved) => unsaved.ready.ok_or_else(convert::unsaved)?,
+            Outcome::Unsaved(unsaved) => unsaved.ready.clone().ok_or_else(|| convert::unsaved(&unsaved))?,
             Outcome::Failed(failure) => return Err(convert::failure(&failure)),
             _ => return Err(convert::unknown()),
         };
