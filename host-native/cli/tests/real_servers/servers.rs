@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// `oidc-provider`. Runs until it is dropped.
 pub(crate) struct Oidc {
@@ -78,15 +78,18 @@ fn python_packages() -> PathBuf {
     binary.ancestors().nth(2).expect("a profile in a target").join("python")
 }
 
-struct Running(Child);
+/// With the pipe of its standard output: a server that may not write there any more ends.
+struct Running(Child, BufReader<ChildStdout>);
 
 impl Running {
     /// The server, and the issuer that it prints on its first line.
     fn start(command: &mut Command, install: &str) -> (Self, String) {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut running = Self(child.unwrap_or_else(|error| panic!("{error}: run `{install}`")));
+        let mut child = child.unwrap_or_else(|error| panic!("{error}: run `{install}`"));
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut running = Self(child, stdout);
         let mut issuer = String::new();
-        BufReader::new(running.0.stdout.take().expect("a pipe")).read_line(&mut issuer).expect("a line");
+        running.1.read_line(&mut issuer).expect("a line");
         assert!(issuer.starts_with("http"), "it does not start: {:?}", running.0.wait());
         (running, issuer.trim_end().to_owned())
     }
