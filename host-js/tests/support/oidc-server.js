@@ -1,21 +1,19 @@
 /**
- * `oidc-provider` as a program, for suites that are not in JavaScript: everything that a native application may use is
- * switched on, and every refresh token is good for one use. The one argument is a JSON object:
+ * `oidc-provider` as a program, for suites that are not in JavaScript: what a native application may use is switched
+ * on, and every refresh token is good for one use. The one argument is a JSON object:
  *
  * | member | |
  * |---|---|
  * | `accessLife` | the life of access tokens in seconds |
  * | `par` | pushed authorization requests are required (RFC 9126) |
- * | `dpop` | `"offered"`, or `"nonce"`: offered, and proofs need a nonce of the server (RFC 9449) |
  * | `register` | the client is not known; it may register (RFC 7591) |
  *
  * It prints the issuer on a line. `GET /counts` beside the standard endpoints tells what happened so far. It ends with its
  * standard input.
  */
-import { createHash } from "node:crypto";
 import { start } from "./oidc-provider.js";
 
-const { accessLife = 3600, par = false, dpop, register = false } = JSON.parse(process.argv[2] ?? "{}");
+const { accessLife = 3600, par = false, register = false } = JSON.parse(process.argv[2] ?? "{}");
 
 const device = "urn:ietf:params:oauth:grant-type:device_code";
 const server = await start({
@@ -27,11 +25,7 @@ const server = await start({
   features: {
     deviceFlow: { enabled: true },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: par },
-    dPoP: {
-      enabled: dpop !== undefined,
-      requireNonce: () => dpop === "nonce",
-      nonceSecret: createHash("sha256").update("only for tests").digest(),
-    },
+    dPoP: { enabled: false },
     registration: { enabled: register },
     resourceIndicators: {
       enabled: true,
