@@ -1,7 +1,6 @@
 //! The challenges of a `WWW-Authenticate` header (RFC 9110 section 11.6.1): what a resource says to a request without a
 //! token, or with one that it does not accept (RFC 6750 section 3, RFC 9728 section 5.1).
 
-use crate::text::displayable;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,11 +21,6 @@ impl Challenge {
     /// The value of a parameter; `name` is in lower case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The error code (RFC 6750 section 3.1), made fit for display.
-    pub fn error(&self) -> Option<String> {
-        self.parameter("error").map(displayable)
     }
 }
 

@@ -2,6 +2,7 @@
 //! ends with tokens. For machines without a browser: a person agrees on another one.
 
 use crate::http::{Endpoint, Request, Response, SendError};
+use crate::json;
 use crate::provider::{Client, MissingClientId, Provider};
 use crate::record::Credentials;
 use crate::retry_after;
@@ -14,7 +15,7 @@ use alloc::string::String;
 use core::fmt;
 use serde::Deserialize;
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(crate) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The time between two polls where the server names none (RFC 8628 section 3.2), and what `slow_down` adds to it for
 /// all later ones (section 3.5).
@@ -92,8 +93,7 @@ impl Device {
         if response.status != 200 || response.body.len() > Response::MAX_BODY {
             return Err(DeviceError::Refused(read_error(&response.body).detail(response.status)));
         }
-        // The error of the parser would quote the value that it failed on.
-        let document: Document = serde_json::from_slice(&response.body).map_err(|_| DeviceError::Unreadable)?;
+        let document: Document = json::document(&response.body).ok_or(DeviceError::Unreadable)?;
         let device_code = document.device_code.filter(|code| !code.is_empty()).ok_or(DeviceError::Unreadable)?;
         let user_code = displayable(&document.user_code);
         let endpoint = |uri: &str| Endpoint::parse(uri).ok();

@@ -4,6 +4,7 @@
 
 use crate::challenge::{self, Challenge};
 use crate::http::{Endpoint, EndpointError, Response, SendError};
+use crate::json;
 use crate::provider::{Provider, RedirectRules, TokenBody};
 use crate::text::displayable;
 use alloc::borrow::ToOwned;
@@ -98,6 +99,14 @@ pub struct Metadata {
     pub device_authorization_endpoint: Option<Endpoint>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
     pub sends_iss: bool,
+    /// `pushed_authorization_request_endpoint` (RFC 9126 section 5).
+    pub pushed_authorization_request_endpoint: Option<Endpoint>,
+    /// `require_pushed_authorization_requests` (RFC 9126 section 5).
+    pub require_pushed_authorization_requests: bool,
+    /// `registration_endpoint` (RFC 7591).
+    pub registration_endpoint: Option<Endpoint>,
+    /// `client_id_metadata_document_supported`.
+    pub client_id_metadata_document_supported: bool,
 }
 
 impl Discovery {
@@ -162,18 +171,17 @@ impl Discovery {
             return Self::ask(start, vec![asked], scopes);
         }
         let origin = start.origin();
-        let whole = start.as_str().into();
-        let mut candidates = vec![(well_known(&start, "oauth-protected-resource"), vec![whole])];
-        let root =
-            (format!("{origin}/.well-known/oauth-protected-resource"), vec![origin.into(), format!("{origin}/")]);
-        if candidates[0].0 != root.0 {
-            candidates.push(root);
+        let url = inside(&start, &well_known(&start, "oauth-protected-resource"))?;
+        let root = inside(&start, &format!("{origin}/.well-known/oauth-protected-resource"))?;
+        let mut identifiers = vec![start.as_str().into()];
+        let mut root_identifiers = vec![origin.into(), format!("{origin}/")];
+        let mut asked = Vec::new();
+        if url == root {
+            identifiers.append(&mut root_identifiers);
         } else {
-            candidates[0].1.extend(root.1);
+            asked.push(Asked { url: root, identifiers: root_identifiers });
         }
-        let asked =
-            candidates.into_iter().map(|(url, identifiers)| Ok(Asked { url: inside(&start, &url)?, identifiers }));
-        let asked = asked.collect::<Result<Vec<_>, DiscoveryError>>()?;
+        asked.insert(0, Asked { url, identifiers });
         Self::ask(start, asked, scopes)
     }
 
@@ -253,6 +261,10 @@ impl Discovery {
             revocation_endpoint: optional(document.revocation_endpoint)?,
             device_authorization_endpoint: optional(document.device_authorization_endpoint)?,
             sends_iss: document.authorization_response_iss_parameter_supported,
+            pushed_authorization_request_endpoint: optional(document.pushed_authorization_request_endpoint)?,
+            require_pushed_authorization_requests: document.require_pushed_authorization_requests,
+            registration_endpoint: optional(document.registration_endpoint)?,
+            client_id_metadata_document_supported: document.client_id_metadata_document_supported,
             issuer,
         };
         Ok(Next::Found(Found { server, resource, scopes }))
@@ -279,6 +291,10 @@ impl Found {
             refused_statuses: Vec::new(),
             expects_iss: server.sends_iss,
             resource,
+            pushed_authorization_request_endpoint: server.pushed_authorization_request_endpoint,
+            require_pushed_authorization_requests: server.require_pushed_authorization_requests,
+            registration_endpoint: server.registration_endpoint,
+            client_id_metadata_document_supported: server.client_id_metadata_document_supported,
         }
     }
 }
@@ -428,6 +444,12 @@ struct ServerDocument {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+    registration_endpoint: Option<String>,
+    #[serde(default)]
+    client_id_metadata_document_supported: bool,
 }
 
 /// RFC 9728 section 2. Other members are ignored.
@@ -447,7 +469,7 @@ fn document<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<T>, DiscoveryError> {
     let fetched = answer.map_err(|error| unreachable(url, error))?;
     match fetched.status {
-        200 if fetched.body.len() <= Response::MAX_BODY => Ok(serde_json::from_slice(&fetched.body).ok()),
+        200 if fetched.body.len() <= Response::MAX_BODY => Ok(json::document(&fetched.body)),
         429 | 500.. => {
             let detail = format!("HTTP status {}", fetched.status);
             Err(DiscoveryError::Unreachable { url: url.as_str().into(), detail })

@@ -4,6 +4,7 @@ use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
@@ -130,9 +131,7 @@ fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let end = rest.find(']')?;
-            let valid =
-                end > 0 && rest[..end].bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
-            valid.then_some(())?;
+            rest[..end].parse::<Ipv6Addr>().ok()?;
             (&authority[..end + 2], &rest[end + 1..])
         }
         None => {
@@ -140,7 +139,7 @@ fn host_of(authority: &str) -> Option<&str> {
             let host = &authority[..end];
             let valid = !host.is_empty()
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-            valid.then_some(())?;
+            (valid && (!ends_in_a_number(host) || host.parse::<Ipv4Addr>().is_ok())).then_some(())?;
             (host, &authority[end..])
         }
     };
@@ -149,6 +148,18 @@ fn host_of(authority: &str) -> Option<&str> {
             !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
         });
     port_fits.then_some(host)
+}
+
+/// What others read as an IPv4 address, also as one number or in another base (WHATWG URL, "ends in a number"): such a host
+/// must be an address here too, or it would be judged by its name and reached by its number.
+fn ends_in_a_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 /// One request, always a `POST`. The host adds nothing but what HTTP itself needs, follows no redirect and retries

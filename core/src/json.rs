@@ -81,8 +81,8 @@ pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Members<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let members: Self = serde_json::from_slice(bytes).map_err(|_| Malformed::NotJson)?;
-        let names: BTreeSet<&str> = members.0.iter().map(|(name, _)| name.as_str()).collect();
-        if names.len() < members.0.len() {
+        let mut names = BTreeSet::new();
+        if !members.0.iter().all(|(name, _)| names.insert(name.as_str())) {
             return Err(Malformed::Repeated);
         }
         Ok(members)
@@ -95,7 +95,7 @@ impl<'a> Members<'a> {
 
     /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
     pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        serde_json::from_str(self.take(name)?.get()).ok()
+        serde_json::from_slice(self.take(name)?.get().as_bytes()).ok()
     }
 
     pub(crate) fn rest(self) -> Vec<(String, Secret)> {
@@ -163,6 +163,14 @@ impl<'t> Writer<'t> {
     pub(crate) fn close(self, end: &str) {
         self.sink.push(end);
     }
+}
+
+/// Reads an object into a struct; `None` where it does not fit. `serde` alone would take an array for one too, value by
+/// value.
+pub(crate) fn document<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
+    if is_object { serde_json::from_slice(bytes).ok() } else { None }
 }
 
 /// Reads a string, or null, into a [`Secret`]; for `#[serde(deserialize_with)]`.

@@ -112,9 +112,12 @@
 //! | [`policy`] | every figure, and whether a token is still fresh |
 //! | [`record`] | the stored JSON and each change of it |
 //! | [`status`] | what can be told of a login by reading alone |
+//! | [`keeping`] | when a refresh ahead of need is due |
+//! | [`doctor`] | what is to be thought of the place of a login and of the way to its server |
 //! | [`login`], [`pkce`], [`provider`] | the authorization code grant, its redirect and its servers |
 //! | [`device`] | the device authorization grant |
 //! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
+//! | [`register`] | which client an application is there |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |
 //!
@@ -133,14 +136,18 @@ pub mod challenge;
 pub mod credential;
 pub mod device;
 pub mod discovery;
+pub mod doctor;
 pub mod http;
 mod json;
+pub mod keeping;
 pub mod login;
 pub mod machine;
+mod number;
 pub mod pkce;
 pub mod policy;
 pub mod provider;
 pub mod record;
+pub mod register;
 mod retry_after;
 pub mod revoke;
 pub mod secret;

@@ -4,7 +4,7 @@
 pub use crate::callback::{Callback, Ignored, state_in_pasted};
 
 use crate::callback::{self, Parameters};
-use crate::http::{Endpoint, Request};
+use crate::http::{Endpoint, Request, Response, SendError};
 use crate::json::{self, Value};
 use crate::machine::Blob;
 use crate::pkce::{Entropy, Verifier};
@@ -16,6 +16,7 @@ use crate::token;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use serde::Deserialize;
 
@@ -30,12 +31,25 @@ impl Login {
     /// Makes the authorization request (RFC 6749 section 4.1.1) for one attempt; another attempt needs other entropy.
     ///
     /// # Errors
-    /// [`BeginError`]: the provider or the redirect URI cannot be used. Nothing was sent.
+    /// [`BeginError`]: the provider or the redirect URI cannot be used, or it takes requests only where they were pushed
+    /// ([`start`](Self::start)). Nothing was sent.
     pub fn begin(
         provider: &Provider,
         redirect: Redirect,
         entropy: Entropy,
     ) -> Result<(Pending, AuthorizationUrl), BeginError> {
+        match Self::start(provider, redirect, entropy)? {
+            Started::Ready(pending, url) => Ok((pending, url)),
+            Started::Push(..) => Err(BeginError::PushRequired),
+        }
+    }
+
+    /// Makes the authorization request like [`begin`](Self::begin); where the server requires it, one to be pushed first
+    /// (RFC 9126).
+    ///
+    /// # Errors
+    /// [`BeginError`]: the provider or the redirect URI cannot be used. Nothing was sent.
+    pub fn start(provider: &Provider, redirect: Redirect, entropy: Entropy) -> Result<Started, BeginError> {
         let client = provider.client().map_err(BeginError::MissingClientId)?;
         if provider.expects_iss && provider.issuer.is_none() {
             return Err(BeginError::IssuerUnknown);
@@ -59,10 +73,63 @@ impl Login {
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
         let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let url = AuthorizationUrl::build(&provider.authorization_endpoint, extra.chain(standard))?;
+        let parameters: Vec<_> = extra.chain(standard).filter(|(_, value)| !value.is_empty()).collect();
+        let url = AuthorizationUrl::build(&provider.authorization_endpoint, parameters.iter().copied())?;
+        let push = if provider.require_pushed_authorization_requests {
+            let endpoint = provider.pushed_authorization_request_endpoint.clone();
+            Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, parameters.iter().copied()))
+        } else {
+            None
+        };
         let pending =
             Pending { client, redirect_uri, state, verifier: Some(verifier), expects_iss: provider.expects_iss };
-        Ok((pending, url))
+        Ok(match push {
+            None => Started::Ready(pending, url),
+            Some(request) => {
+                Started::Push(Push { pending, endpoint: provider.authorization_endpoint.clone() }, request)
+            }
+        })
+    }
+}
+
+/// How a login goes on after [`Login::start`].
+#[derive(Debug)]
+pub enum Started {
+    /// The URL can be opened.
+    Ready(Pending, AuthorizationUrl),
+    /// Send this first, and give the answer to [`Push::read`].
+    Push(Push, Request),
+}
+
+/// An authorization request on its way to the server (RFC 9126 section 2).
+#[derive(Debug)]
+pub struct Push {
+    pending: Pending,
+    endpoint: Endpoint,
+}
+
+impl Push {
+    /// Reads the answer (RFC 9126 section 2.2). The URL names the request that the server has by now; it is good for a
+    /// short time, often a minute.
+    ///
+    /// # Errors
+    /// [`BeginError::PushUnreachable`], [`BeginError::PushRefused`], [`BeginError::PushUnreadable`]
+    pub fn read(self, answer: Result<Response, SendError>) -> Result<(Pending, AuthorizationUrl), BeginError> {
+        #[derive(Deserialize)]
+        struct Document {
+            request_uri: String,
+        }
+        let response = answer.map_err(|error| BeginError::PushUnreachable(error.detail))?;
+        if !matches!(response.status, 200 | 201) {
+            return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status)));
+        }
+        let document: Option<Document> =
+            if response.body.len() <= Response::MAX_BODY { json::document(&response.body) } else { None };
+        let request_uri = document.map(|document| document.request_uri).filter(|uri| !uri.is_empty());
+        let request_uri = request_uri.ok_or(BeginError::PushUnreadable)?;
+        let parameters = [("client_id", self.pending.client.client_id.as_str()), ("request_uri", &request_uri)];
+        let url = AuthorizationUrl::build(&self.endpoint, parameters.into_iter())?;
+        Ok((self.pending, url))
     }
 }
 
@@ -212,12 +279,11 @@ impl Pending {
         struct Version {
             version: u64,
         }
-        let unreadable = |_| RestoreError::Unreadable;
-        let Version { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let Version { version } = json::document(bytes).ok_or(RestoreError::Unreadable)?;
         if version != SAVED_VERSION {
             return Err(RestoreError::Version);
         }
-        let saved: Saved = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
         let created = Timestamp(saved.created);
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);
@@ -304,6 +370,19 @@ pub enum Verdict {
     Code(Exchange),
 }
 
+impl Verdict {
+    /// What to do about a login that was denied.
+    pub const DENIED_HINT: &'static str = "start the login again and agree to it";
+
+    /// [`Verdict::Denied`] in words.
+    pub fn denied(code: &str, description: Option<&str>) -> String {
+        match description {
+            None => format!("the login was denied ({code})"),
+            Some(text) => format!("the login was denied ({code}): {text}"),
+        }
+    }
+}
+
 /// The third leg: a validated code. It is used once, so it is not `Clone`.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Exchange {
@@ -344,6 +423,15 @@ pub enum BeginError {
         /// Its name.
         name: String,
     },
+    /// The server takes authorization requests only where they were pushed (RFC 9126), and there is no endpoint for that,
+    /// or this host pushes none.
+    PushRequired,
+    /// The request could not be pushed: the server could not be reached.
+    PushUnreachable(String),
+    /// The server does not accept the request that was pushed: its error, fit for display.
+    PushRefused(String),
+    /// The answer to the request that was pushed does not name it.
+    PushUnreadable,
 }
 
 impl BeginError {
@@ -356,6 +444,10 @@ impl BeginError {
             Self::IssuerUnknown => "issuer_unknown",
             Self::InvalidResource => "invalid_resource",
             Self::RepeatedParameter { .. } => "repeated_parameter",
+            Self::PushRequired => "push_required",
+            Self::PushUnreachable(_) => "unreachable",
+            Self::PushRefused(_) => "push_refused",
+            Self::PushUnreadable => "push_unreadable",
         }
     }
 }
@@ -374,6 +466,17 @@ impl fmt::Display for BeginError {
                 let advice = "remove it from the provider's authorization_parameters or endpoint";
                 return f.write_str(&format!("the parameter {name} would be sent twice; {advice}"));
             }
+            Self::PushRequired => {
+                "this server takes pushed authorization requests alone (RFC 9126); log in with the command, and where \
+                 that does not help either, name its pushed_authorization_request_endpoint"
+            }
+            Self::PushUnreachable(detail) => {
+                return write!(f, "the authorization request could not be pushed: {detail}; check the network");
+            }
+            Self::PushRefused(detail) => {
+                return write!(f, "the server does not accept the authorization request: {detail}; check the client id");
+            }
+            Self::PushUnreadable => "the server's answer to the pushed authorization request names no request; try again",
         })
     }
 }

@@ -55,6 +55,16 @@ pub struct Provider {
     /// The resource that the tokens are for (RFC 8707): an absolute URI without a fragment, sent with the authorization
     /// request and with each token request.
     pub resource: Option<String>,
+    /// The pushed authorization request endpoint (RFC 9126), where the server has one.
+    pub pushed_authorization_request_endpoint: Option<Endpoint>,
+    /// Whether the server takes authorization requests only where they were pushed (RFC 9126 section 5).
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
+    /// The client registration endpoint (RFC 7591), where the server has one.
+    pub registration_endpoint: Option<Endpoint>,
+    /// Whether the server takes the URL of a client's metadata document for a client identifier.
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
 }
 
 /// What a loopback redirect URI must look like (RFC 8252 section 7.3).
@@ -167,6 +177,10 @@ impl Provider {
             refused_statuses: vec![404],
             expects_iss: false,
             resource: None,
+            pushed_authorization_request_endpoint: None,
+            require_pushed_authorization_requests: false,
+            registration_endpoint: None,
+            client_id_metadata_document_supported: false,
         }
     }
 
@@ -191,6 +205,10 @@ impl Provider {
             refused_statuses: Vec::new(),
             expects_iss: true,
             resource: None,
+            pushed_authorization_request_endpoint: None,
+            require_pushed_authorization_requests: false,
+            registration_endpoint: None,
+            client_id_metadata_document_supported: false,
         })
     }
 

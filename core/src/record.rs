@@ -5,6 +5,7 @@
 
 use crate::json::{self, Malformed, Members, Sink, Writer};
 use crate::machine::Blob;
+use crate::number::decimal;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
 use crate::time::{Millis, Timestamp};
@@ -228,7 +229,7 @@ impl Record {
         Self { redeeming: None, retry_at: None, refused: Some(refusal), ..self.clone() }
     }
 
-    /// The next tokens of the same login.
+    /// The next tokens of the same login. What was recorded of the old ones is void.
     pub(crate) fn renewed(&self, issued: crate::token::Issued, sent_at: Timestamp) -> Self {
         Self {
             refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
@@ -236,12 +237,11 @@ impl Record {
             expires_at: Some(sent_at.plus(issued.life)),
             obtained_at: Some(sent_at),
             scope: issued.scope.or_else(|| self.scope.clone()),
-            redeeming: None,
-            retry_at: None,
-            retries: 0,
-            last_status: None,
-            refused: None,
-            ..self.clone()
+            login: self.login.clone(),
+            client: self.client.clone(),
+            unknown: self.unknown.clone(),
+            unknown_inside: self.unknown_inside.clone(),
+            ..Self::blank()
         }
     }
 
@@ -423,22 +423,14 @@ impl fmt::Debug for Record {
 /// A token: absent, null and blank are all "none".
 fn token(raw: Option<&RawValue>) -> Result<Option<Secret>, RecordError> {
     let Some(raw) = raw else { return Ok(None) };
-    let text: Option<String> = serde_json::from_str(raw.get()).map_err(|_| RecordError::Mistyped)?;
+    let text: Option<String> = serde_json::from_slice(raw.get().as_bytes()).map_err(|_| RecordError::Mistyped)?;
     Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
 }
 
 /// A moment in Unix milliseconds. Other programs write fractions, strings and seconds: a value below 10^11 is before
 /// 1973 as milliseconds, so it is in seconds.
 fn time(raw: &str) -> Option<Timestamp> {
-    let number = raw.trim_matches('"');
-    let millis = match number.parse::<u64>() {
-        Ok(millis) => millis,
-        Err(_) => {
-            let float = number.parse::<f64>().ok().filter(|float| float.is_finite() && *float >= 0.0)?;
-            float as u64
-        }
-    };
-    match millis {
+    match decimal(raw.trim_matches('"'), 0)? {
         0 => None,
         seconds if seconds < 100_000_000_000 => Some(Timestamp(seconds * 1000)),
         millis => Some(Timestamp(millis)),

@@ -23,7 +23,7 @@ fn parse(header: &str, now: Timestamp) -> Option<Millis> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since the Unix epoch (RFC 9110 section 5.6.7).
-fn imf_fixdate(text: &str) -> Option<u64> {
+pub(crate) fn imf_fixdate(text: &str) -> Option<u64> {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let bytes: &[u8; 29] = text.as_bytes().try_into().ok()?;

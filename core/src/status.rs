@@ -6,6 +6,7 @@ use crate::provider::Client;
 use crate::record::{LoginId, Record, RecordError, Refusal};
 use crate::time::{Millis, Timestamp};
 use alloc::string::String;
+use core::fmt;
 
 /// The state of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,36 @@ impl State {
             Self::Corrupt(_) => "corrupt",
             Self::Unreadable(_) => "unreadable",
         }
+    }
+
+    /// What to do next, where there is something to do.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Valid => None,
+            Self::NeedsRefresh => Some("the next `kraube token` refreshes it"),
+            Self::InDoubt => Some("the next `kraube token` settles it"),
+            Self::Refused(_) | Self::Expired | Self::LoggedOut => Some("log in with `kraube login`"),
+            Self::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
+            Self::Unreadable(_) => Some("the file and its directory must be readable and belong to you"),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "valid",
+            Self::NeedsRefresh => "needs refresh",
+            Self::InDoubt => "in doubt: a refresh is under way, or died on its way",
+            Self::Refused(Refusal::Revoked) => "refused: the refresh token expired or was revoked",
+            Self::Refused(Refusal::RotationLost) => {
+                "refused: the answer to a refresh never arrived, and its new refresh token may have been lost"
+            }
+            Self::Expired => "expired: there is no refresh token",
+            Self::LoggedOut => "logged out",
+            Self::Corrupt(error) => return write!(f, "corrupt: {error}"),
+            Self::Unreadable(error) => return write!(f, "unreadable: {}", error.detail),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::http::{Endpoint, Request, Response};
 use crate::json;
+use crate::number::decimal;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
 use crate::retry_after;
@@ -145,9 +146,15 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
 
 /// A `POST` with a form, whose body is built in one allocation.
 pub(crate) fn form_request<'a>(url: Endpoint, parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Request {
-    let room = parameters.clone().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
-    let body = Secret::new(form.extend_pairs(parameters).finish());
+    let encode = form_urlencoded::byte_serialize;
+    let body = Secret::new(json::exactly(|form| {
+        for (index, (name, value)) in parameters.clone().enumerate() {
+            form.push(if index > 0 { "&" } else { "" });
+            encode(name.as_bytes()).for_each(|part| form.push(part));
+            form.push("=");
+            encode(value.as_bytes()).for_each(|part| form.push(part));
+        }
+    }));
     Request { url, content_type: "application/x-www-form-urlencoded", body }
 }
 
@@ -159,9 +166,8 @@ fn read_success(response: &Response) -> Result<Issued, &'static str> {
     if response.body.len() > Response::MAX_BODY {
         return Err("the answer is too long");
     }
-    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
     let document: TokenDocument<'_> =
-        serde_json::from_slice(&response.body).map_err(|_| "the answer is not a readable token document")?;
+        json::document(&response.body).ok_or("the answer is not a readable token document")?;
     let access_token = document.access_token.filter(|token| !token.is_empty());
     let access_token = access_token.ok_or("the answer has no access token")?;
     if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -187,18 +193,15 @@ fn is_json(content_type: &str) -> bool {
 /// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not
 /// readable costs no rotation.
 fn life(json: &str) -> Millis {
-    let number = json.trim_matches('"');
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'));
-    match number.parse::<f64>() {
-        // The conversion saturates, and infinity is what a number too large for the type is parsed to.
-        Ok(seconds) if plain && seconds * 1000.0 >= 1.0 => Millis((seconds * 1000.0) as u64).min(LONGEST_LIFE),
-        _ => DEFAULT_LIFE,
+    match decimal(json.trim_matches('"'), 3) {
+        Some(millis) if millis >= 1 => Millis(millis).min(LONGEST_LIFE),
+        Some(_) | None => DEFAULT_LIFE,
     }
 }
 
 /// The scope (RFC 6749 section 3.3), where it is a string of the allowed characters.
 fn scope(json: &str) -> Option<String> {
-    let scope: String = serde_json::from_str(json).ok()?;
+    let scope: String = serde_json::from_slice(json.as_bytes()).ok()?;
     let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
     (!scope.is_empty() && scope.chars().all(allowed)).then_some(scope)
 }
@@ -244,8 +247,8 @@ pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {
         error_description: Option<&'a RawValue>,
     }
     let string = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str(value.get()).ok());
-    match serde_json::from_slice::<Raw<'_>>(body) {
-        Ok(raw) if body.len() <= Response::MAX_BODY => {
+    match json::document::<Raw<'_>>(body) {
+        Some(raw) if body.len() <= Response::MAX_BODY => {
             ErrorDocument { error: string(raw.error), description: string(raw.error_description) }
         }
         _ => ErrorDocument::default(),

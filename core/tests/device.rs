@@ -139,6 +139,7 @@ fn an_answer_without_a_usable_code_is_an_error() {
     for (answer, code) in [
         (json(200, "{}"), "device_unreadable"),
         (json(200, "<html>"), "device_unreadable"),
+        (json(200, r#"["device code", "AB-CD", "https://auth.example/device", null, 60, 5]"#), "device_unreadable"),
         (json(400, r#"{"error":"invalid_client"}"#), "device_refused"),
         (json(302, ""), "device_refused"),
         (document(r#","device_code":"twice""#), "device_unreadable"),
@@ -164,4 +165,74 @@ fn codes_of_others_are_fit_for_a_terminal_and_ours_is_not_shown() {
     assert_eq!(instructions.user_code, "A[2J");
     let (instructions, polling) = begin("");
     assert!(!format!("{instructions:?}{polling:?}{:?}", polling.request()).contains(CANARY));
+}
+
+#[test]
+fn a_code_that_cannot_be_shown_or_sent_is_none() {
+    let unusable = |body: String| {
+        let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+        device.read(Ok(json(200, body)), now()).expect_err("no code")
+    };
+    for (device_code, user_code) in [("", "AB"), ("d", ""), ("d", "\\u001b\\u00e9")] {
+        let codes = format!(r#""device_code":"{device_code}","user_code":"{user_code}""#);
+        let body = format!(r#"{{{codes},"verification_uri":"https://a.example","expires_in":60}}"#);
+        assert_eq!(unusable(body), DeviceError::Unreadable, "{codes}");
+    }
+    assert_eq!(unusable(" ".repeat(Response::MAX_BODY + 1)).code(), "device_refused");
+    let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+    let lost = SendError { kind: SendErrorKind::NotSent, detail: "the wire".into() };
+    assert_eq!(device.read(Err(lost), now()).expect_err("no code"), DeviceError::Unreachable("the wire".into()));
+}
+
+#[test]
+fn an_error_code_counts_in_an_error_alone() {
+    for code in ["authorization_pending", "slow_down", "access_denied", "expired_token"] {
+        let answer = Ok(json(200, format!(r#"{{"error":"{code}"}}"#)));
+        assert_eq!(begin("").1.receive(answer, Timestamp(0), now()).expect_err("no tokens").code(), "code_in_doubt");
+    }
+    let mut provider = Provider::demo(ISSUER).expect("a valid issuer");
+    provider.refused_statuses = vec![404];
+    let (device, _) = Device::begin(&provider).expect("it is offered");
+    let (_, polling) = device.read(Ok(document("")), now()).expect("a code");
+    assert_eq!(
+        polling.receive(Ok(json(404, "")), Timestamp(0), now()).expect_err("no tokens"),
+        DeviceError::Refused("HTTP status 404".into())
+    );
+}
+
+#[test]
+fn the_pause_of_a_silent_server_doubles_up_to_a_minute() {
+    let (_, mut polling) = begin(r#","interval":1"#);
+    let lost = || SendError { kind: SendErrorKind::TimedOut, detail: String::new() };
+    for expected in [2, 4, 8, 16, 32] {
+        let wait;
+        (wait, polling) = wait_after(polling, Err(lost()));
+        assert_eq!(wait, expected);
+    }
+    assert_eq!(format!("{polling:?}"), "Polling(demo, every 32000 ms)");
+    let Ok(Polled::Pending(polling)) = polling.receive(Err(lost()), Timestamp(0), now()) else { panic!("it goes on") };
+    assert_eq!(format!("{polling:?}"), "Polling(demo, every 60000 ms)");
+    assert_eq!(polling.wait(now()), None, "the code will have expired");
+    // A pause that the server asks for is kept where it is longer.
+    let (wait, _) = wait_after(begin("").1, Ok(response(503, None, Some("3"), "")));
+    assert_eq!(wait, 10);
+}
+
+#[test]
+fn every_error_has_a_name_a_text_and_a_hint() {
+    let missing = Provider { client_id: None, ..Provider::demo(ISSUER).expect("a valid issuer") };
+    for (error, code, text, hint) in [
+        (DeviceError::NotOffered, "no_device_flow", "device_authorization_endpoint", Some("with a browser")),
+        (Device::begin(&missing).expect_err("no client"), "missing_client_id", "--client-id", None),
+        (DeviceError::Unreachable("why".into()), "unreachable", "reached: why", Some("the network")),
+        (DeviceError::Refused("why".into()), "device_refused", "this login: why", Some("client id")),
+        (DeviceError::Unreadable, "device_unreadable", "no code", None),
+        (DeviceError::Denied, "denied", "denied", Some("agree")),
+        (DeviceError::Expired, "device_code_expired", "in time", Some("again")),
+        (DeviceError::InDoubt("why".into()), "code_in_doubt", "to the code: why", Some("again")),
+    ] {
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(error.hint().map(|said| hint.is_some_and(|hint| said.contains(hint))), hint.map(|_| true), "{code}");
+    }
 }

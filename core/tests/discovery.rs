@@ -92,10 +92,14 @@ fn f8_the_endpoints_come_from_the_metadata() {
 
 #[test]
 fn a_page_that_is_shown_for_every_path_is_no_document() {
-    let page = Fetched { status: 200, body: b"<!doctype html>".to_vec(), ..Fetched::default() };
-    let openid = "https://auth.example/.well-known/openid-configuration";
-    let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
-    assert!(of_issuer(ISSUER, &network).is_ok());
+    let values = json!([ISSUER, "https://evil.example/a", "https://evil.example/t", null, null, ["S256"], true]);
+    for page in ["<!doctype html>".to_owned(), values.to_string()] {
+        let page = Fetched { status: 200, body: page.into_bytes(), ..Fetched::default() };
+        let openid = "https://auth.example/.well-known/openid-configuration";
+        let network = [(AT_ROOT, page), (openid, document(&metadata(ISSUER)))];
+        let found = of_issuer(ISSUER, &network).expect("the next place has one");
+        assert_eq!(found.server.token_endpoint.as_str(), "https://auth.example/token");
+    }
 }
 
 #[test]
@@ -199,6 +203,11 @@ fn without_a_challenge_the_well_known_places_of_the_resource_are_tried() {
         ("no_resource_metadata", [MCP, MCP_METADATA, root].map(str::to_owned).to_vec())
     );
 
+    // A challenge that names no document is none of a resource that has one.
+    let unauthorized = Fetched { status: 401, www_authenticate: vec!["Bearer".into()], ..Fetched::default() };
+    let (_, fetched) = search(Discovery::of_resource(MCP), &[(MCP, unauthorized)]);
+    assert_eq!(fetched, [MCP, MCP_METADATA, root]);
+
     let resource = json!({"resource": "https://mcp.example/", "authorization_servers": [ISSUER]});
     let network = [(root, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
     let found = of_resource(MCP, &network).expect("it is there");
@@ -242,4 +251,101 @@ fn what_servers_name_is_made_fit_for_a_terminal() {
     let named = "https://evil.example/\u{1b}]0;title\u{7}";
     let error = of_issuer(ISSUER, &[(AT_ROOT, document(&metadata(named)))]).expect_err("another issuer");
     assert!(!error.to_string().contains(['\u{1b}', '\u{7}']), "{error:?}");
+}
+
+#[test]
+fn only_a_401_has_a_challenge_that_counts() {
+    let header = vec![format!(r#"Bearer resource_metadata="https://mcp.example/elsewhere""#)];
+    for (status, first) in [(401, "https://mcp.example/elsewhere"), (403, MCP_METADATA), (200, MCP_METADATA)] {
+        let probed = Fetched { status, www_authenticate: header.clone(), ..Fetched::default() };
+        let (_, fetched) = search(Discovery::of_resource(MCP), &[(MCP, probed)]);
+        assert_eq!(fetched[1], first, "{status}");
+    }
+}
+
+#[test]
+fn a_resource_at_the_root_has_one_well_known_place() {
+    let root = "https://mcp.example/.well-known/oauth-protected-resource";
+    for resource in ["https://mcp.example", "https://mcp.example/"] {
+        let (result, fetched) = search(Discovery::of_resource(resource), &[]);
+        assert_eq!(fetched, [resource, root]);
+        assert_eq!(code(result), "no_resource_metadata");
+    }
+}
+
+#[test]
+fn every_kind_of_inside_address_is_one() {
+    for host in [
+        "10.0.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "127.1.2.3",
+        "169.254.169.254",
+        "0.0.0.0",
+        "255.255.255.255",
+        "100.64.0.1",
+        "100.127.0.1",
+        "[::1]",
+        "[::]",
+        "[fc00::1]",
+        "[fe80::1]",
+        "[::ffff:10.0.0.1]",
+        "localhost",
+        "a.LOCALHOST.",
+    ] {
+        let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}:8/token")));
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, document)])), "inside_address", "{host}");
+    }
+    for host in ["100.63.0.1", "100.128.0.1", "172.32.0.1", "[2001:db8::1]", "[::ffff:8.8.8.8]", "notlocalhost"] {
+        let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}/token")));
+        assert!(of_issuer(ISSUER, &[(AT_ROOT, document)]).is_ok(), "{host}");
+    }
+}
+
+#[test]
+fn f5_an_address_in_disguise_is_none() {
+    for host in ["2130706433", "0x7f000001", "0x7f.1", "10.1", "0300.0250.0.1", "169.254.169.254.", "[::ffff:127.1]"] {
+        let document = with(metadata(ISSUER), "token_endpoint", json!(format!("https://{host}/token")));
+        assert_eq!(code(of_issuer(ISSUER, &[(AT_ROOT, document)])), "invalid_address", "{host}");
+    }
+}
+
+#[test]
+fn a_network_that_fails_on_the_way_is_told_with_the_address() {
+    let lost = || SendError { kind: SendErrorKind::NotSent, detail: "the wire".into() };
+    for start in [Discovery::of_resource(MCP), Discovery::of_issuer(ISSUER)] {
+        let Ok(Next::Fetch(discovery, url)) = start else { panic!("it begins") };
+        let error = discovery.receive(Err(lost())).expect_err("nothing came");
+        assert_eq!(error.code(), "metadata_unreachable");
+        let text = error.to_string();
+        assert!(text.contains(url.as_str()) && text.contains("the wire"), "{text}");
+    }
+}
+
+#[test]
+fn every_error_says_what_to_do() {
+    let named = |name: &str| name.to_owned();
+    for (error, code, text) in [
+        (DiscoveryError::Inside { url: named("u") }, "inside_address", "nothing was sent there"),
+        (DiscoveryError::Address { url: named("u"), why: None }, "invalid_address", "neither query nor fragment"),
+        (Discovery::of_resource("x").expect_err("no URL"), "invalid_address", "x cannot be used: the URL must begin"),
+        (DiscoveryError::NoResourceMetadata { resource: named("r") }, "no_resource_metadata", "--issuer"),
+        (DiscoveryError::ResourceMismatch { asked: named("a"), named: named("n") }, "resource_mismatch", "about n"),
+        (DiscoveryError::NoServer { resource: named("r") }, "no_authorization_server", "r names no"),
+        (
+            DiscoveryError::NoServerMetadata { issuer: named("i"), tried: vec![named("x"), named("y")] },
+            "no_server_metadata",
+            "tried x, y",
+        ),
+        (
+            DiscoveryError::IssuerMismatch { asked: named("a"), named: named("n") },
+            "metadata_issuer_mismatch",
+            "itself n",
+        ),
+        (DiscoveryError::Incomplete { issuer: named("i"), what: "w" }, "metadata_incomplete", "have no w"),
+        (DiscoveryError::NoPkce { issuer: named("i") }, "no_pkce", "S256"),
+    ] {
+        assert_eq!(error.code(), code);
+        assert!(error.to_string().contains(text), "{error}");
+    }
 }

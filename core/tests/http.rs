@@ -4,7 +4,7 @@ mod common;
 
 use common::{CANARY, json};
 use kraube_core::http::{Endpoint, EndpointError, Request};
-use kraube_core::machine::StoreErrorKind;
+use kraube_core::machine::{Blob, StoreErrorKind};
 use kraube_core::secret::Secret;
 use kraube_core::time::Timestamp;
 
@@ -56,6 +56,13 @@ fn what_is_no_endpoint_says_which_rule_it_breaks() {
         ("https://[::1", Host),
         ("https://[::1]x", Host),
         ("https://[fe80::1%eth0]/", Host),
+        ("https://[1::2::3]", Host),
+        ("https://2130706433/", Host),
+        ("https://0x7f.1", Host),
+        ("https://0X/", Host),
+        ("https://10.1:443/", Host),
+        ("https://127.0.0.1./", Host),
+        ("https://a.example.0177", Host),
         ("https://a@b.example", UserInfo),
         ("https://a.example/?x#y", Fragment),
     ] {
@@ -68,6 +75,12 @@ fn an_endpoint_knows_its_origin_and_whether_it_is_on_this_machine() {
     for (url, origin, here) in [
         ("https://a.example:8443/t?u", "https://a.example:8443", false),
         ("https://a.example?u/t", "https://a.example", false),
+        ("https://a", "https://a", false),
+        ("https://a.0xg", "https://a.0xg", false),
+        ("https://1.example.", "https://1.example.", false),
+        ("https://1..", "https://1..", false),
+        ("https://10.0.0.1", "https://10.0.0.1", false),
+        ("https://a/b/c/d/e/f", "https://a", false),
         ("https://a.example", "https://a.example", false),
         ("http://127.0.0.1:8/t", "http://127.0.0.1:8", true),
         ("https://localhost/", "https://localhost", true),
@@ -86,6 +99,10 @@ fn a_request_and_an_answer_show_their_size_alone() {
         Request { url: endpoint("https://a.example/t"), content_type: "application/json", body: Secret::new(CANARY) };
     assert_eq!(format!("{request:?}"), "POST https://a.example/t (12 bytes)");
     assert_eq!(format!("{:?}", json(200, CANARY)), "HTTP 200 (12 bytes)");
+    let blob = Blob::new(CANARY.into());
+    assert_eq!(format!("{blob:?}"), "Blob(12 bytes)");
+    // The first bytes of SHA-256("abc").
+    assert_eq!(format!("{:?}", Blob::new(b"abc".to_vec()).revision()), "ba7816bf8f01");
 }
 
 #[test]

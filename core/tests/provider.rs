@@ -71,6 +71,7 @@ fn the_built_in_urls_are_valid_endpoints() {
         assert_eq!(kraube_core::http::Endpoint::parse(url.as_str()), Ok(url));
     }
     assert_eq!(claude.client_id, None, "no client id is shipped");
+    assert_eq!(claude.redirect.host, LoopbackHost::Localhost, "as it is registered");
     assert_eq!(claude.refused_statuses, [404]);
 }
 
@@ -82,6 +83,11 @@ fn the_demo_has_both_shapes() {
     let claude = Provider::demo_claude("http://127.0.0.1:9").expect("a loopback URL");
     assert_eq!(claude.authorization_endpoint.as_str(), "http://127.0.0.1:9/cai/oauth/authorize");
     assert_eq!(claude.token_endpoint.as_str(), "http://127.0.0.1:9/v1/oauth/token");
+    assert_eq!(
+        claude.manual_redirect.as_ref().map(ToString::to_string).as_deref(),
+        Some("http://127.0.0.1:9/oauth/code/callback")
+    );
+    assert_eq!((claude.name.as_str(), claude.client_id.as_deref()), ("demo-claude", Some("kraube-demo")));
     assert_eq!(claude.revocation_endpoint, None);
     assert_eq!(claude.body, TokenBody::Json);
     assert_eq!(claude.authorization_parameters["code"], "true");

@@ -117,6 +117,8 @@ fn c7_fault_25_expires_in_forms() {
         assert_eq!(life(hour), Millis::from_secs(3600), "{hour}");
     }
     assert_eq!(life("0.5"), Millis(500));
+    assert_eq!(life("315359999"), Millis(315_359_999_000), "ten years are believed, and no more");
+    assert_eq!(LONGEST_LIFE, Millis(315_360_000_000));
     for absurd in ["1e30", "1e400", "315360001", "99999999999999999999999999", r#""1e400""#] {
         assert_eq!(life(absurd), LONGEST_LIFE, "{absurd}");
     }
@@ -145,7 +147,8 @@ fn c10_the_granted_scope_is_reported_and_an_unusable_one_costs_nothing() {
 #[test]
 fn c12_fault_18_redirects_are_unknown_and_not_followed() {
     for status in [301, 302, 303, 307, 308] {
-        unknown(&json(status, with("")));
+        let (_, detail) = unknown(&json(status, with("")));
+        assert!(detail.contains("not followed"), "{detail}");
     }
 }
 
@@ -209,6 +212,7 @@ fn other_errors_of_the_client_name_the_code_or_the_status() {
     for (status, body, expected) in [
         (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
         (400, r#"{"error":"invalid_grant","error":"invalid_grant"}"#, "HTTP status 400"),
+        (400, r#"["invalid_grant","an array is no error document"]"#, "HTTP status 400"),
         (400, r#"{"error":{"type":"invalid_grant","message":"CANARYp7x1vQ"}}"#, "HTTP status 400"),
         (400, r#""CANARYp7x1vQ""#, "HTTP status 400"),
         (400, "<p>CANARYp7x1vQ</p>", "HTTP status 400"),

@@ -68,6 +68,13 @@ pub(crate) fn open(path: Option<&Path>) -> Result<FileStore, Error> {
     FileStore::open(paths::credentials_path(path)?).map_err(Error::Store)
 }
 
+/// The store, proved to take a login before a person is sent to make one.
+pub(crate) fn open_to_install(path: Option<&Path>) -> Result<FileStore, Error> {
+    let store = open(path)?;
+    store.probe().map_err(Error::Store)?;
+    Ok(store)
+}
+
 /// Callers may be within a runtime, where another one cannot be driven.
 pub(crate) fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {

@@ -3,6 +3,19 @@
 #[doc = include_str!("../docs/login.md")]
 pub mod login {}
 
+#[doc = include_str!("../docs/operation.md")]
+pub mod operation {}
+#[doc = include_str!("../docs/login-browser.md")]
+pub mod login_browser {}
+#[doc = include_str!("../docs/login-device.md")]
+pub mod login_device {}
+#[doc = include_str!("../docs/login-paste.md")]
+pub mod login_paste {}
+#[doc = include_str!("../docs/mcp.md")]
+pub mod mcp {}
+#[doc = include_str!("../docs/servers.md")]
+pub mod servers {}
+
 #[doc = include_str!("../docs/file.md")]
 pub mod file {}
 
@@ -13,8 +26,17 @@ pub mod machines {}
 #[doc = include_str!("../docs/hosts.md")]
 pub mod hosts {}
 
+#[doc = include_str!("../docs/wasi-components.md")]
+pub mod wasi_components {}
+
+#[doc = include_str!("../docs/wasi-embedding.md")]
+pub mod wasi_embedding {}
+
 #[doc = include_str!("../docs/go.md")]
 pub mod go {}
+
+#[doc = include_str!("../docs/reliability.md")]
+pub mod reliability {}
 
 #[doc = include_str!("../docs/requirements.md")]
 pub mod requirements {}

@@ -41,6 +41,13 @@ pub(crate) struct Meanwhile<'a> {
     pub(crate) act: &'a mut dyn FnMut() -> Option<Instant>,
 }
 
+/// The head of an answer.
+pub(crate) struct Looked {
+    pub(crate) status: u16,
+    pub(crate) date: Option<String>,
+    pub(crate) is_page: bool,
+}
+
 impl Http {
     /// Sends the request and waits for the answer. Blocks; must not be called from within a runtime.
     pub(crate) fn send(&mut self, request: Request, meanwhile: Option<Meanwhile<'_>>) -> Result<Response, SendError> {
@@ -57,6 +64,19 @@ impl Http {
             let challenges = response.headers().get_all(reqwest::header::WWW_AUTHENTICATE).iter();
             let www_authenticate = challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
             Ok(Fetched { status: response.status().as_u16(), www_authenticate, body: body(response).await? })
+        }))
+    }
+
+    /// Asks with `GET` and looks at the head of the answer alone. Blocks; must not be called from within a runtime.
+    pub(crate) fn look(&mut self, url: &Endpoint) -> Result<Looked, SendError> {
+        let (runtime, client) = self.ready(Way::to(url))?;
+        let get = client.get(url.as_str()).header(reqwest::header::ACCEPT, Request::ACCEPT).send();
+        runtime.block_on(bounded(async {
+            let response = get.await?;
+            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+            let is_page = header(reqwest::header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+            let date = header(reqwest::header::DATE).map(str::to_owned);
+            Ok(Looked { status: response.status().as_u16(), date, is_page })
         }))
     }
 
@@ -125,16 +145,32 @@ fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT)
 }
 
-/// The platform's roots, and those of the file that `SSL_CERT_FILE` names.
-fn tls() -> Result<rustls::ClientConfig, String> {
+/// Certificates that are trusted beside those of the platform: a file in PEM.
+const EXTRA_CERTS: &str = "KRAUBE_EXTRA_CERTS";
+/// The same file as of other programs. On Linux it takes the place of the platform's, as it does there.
+const CERT_FILE: &str = "SSL_CERT_FILE";
+
+/// Whether TLS can be used, and how many certificates were given beside those of the platform.
+pub(crate) fn roots() -> Result<usize, String> {
+    tls()?;
+    Ok(certificates(EXTRA_CERTS)?.len())
+}
+
+fn certificates(variable: &str) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, String> {
     use rustls::pki_types::pem::PemObject;
+    let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
+    let read = rustls::pki_types::CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let read = read.map_err(|error| format!("the certificates that {variable} names cannot be read: {error}"))?;
+    if read.is_empty() {
+        return Err(format!("the file that {variable} names holds no certificate; it must be PEM"));
+    }
+    Ok(read)
+}
+
+/// The platform's roots, and those of the files that [`CERT_FILE`] and [`EXTRA_CERTS`] name.
+fn tls() -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let extra = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
-        Some(path) => rustls::pki_types::CertificateDer::pem_file_iter(&path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("the certificates that SSL_CERT_FILE names cannot be read: {error}"))?,
-        None => Vec::new(),
-    };
+    let extra = [certificates(CERT_FILE)?, certificates(EXTRA_CERTS)?].concat();
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
         .map_err(|error| format!("the certificates of this machine cannot be used: {error}"))?;
     let config = versions(provider)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));

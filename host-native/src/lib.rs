@@ -17,17 +17,20 @@
 //! | get tokens | [`TokenSource`], [`Token`] |
 //! | log in | [`login()`], [`login_manual`], [`login::start`] and [`login::finish`] |
 //! | store, look at and end a login | [`save_credentials`], [`status`], [`logout`] |
+//! | keep a login fresh, look for what is wrong | [`keep_fresh`], [`doctor`] |
 //! | keep credentials somewhere else | [`store::Store`] |
 //! | understand it | the [`guide`], and [`kraube_core`], which decides everything |
 //!
 //! This crate performs what the core asks for: files, locks, requests. It decides nothing.
 
 mod account;
+pub mod doctor;
 mod drive;
 mod error;
 mod file;
 pub mod guide;
 mod http;
+mod keeper;
 pub mod login;
 mod memory;
 pub mod paths;
@@ -41,6 +44,7 @@ mod worker;
 
 pub use account::{logout, save_credentials, status};
 pub use error::Error;
+pub use keeper::{health_path, keep_fresh};
 pub use kraube_core as core;
 pub use login::{LoginError, LoginOptions, login, login_manual};
 pub use paths::default_credentials_path;

@@ -26,6 +26,34 @@ pub fn default_credentials_path() -> Result<PathBuf, PathError> {
     lookup(|name| std::env::var_os(name))
 }
 
+/// The credentials of the profile `name`, for several accounts: `profiles/NAME/credentials.json` beside the
+/// [default ones](default_credentials_path).
+///
+/// # Errors
+/// [`PathError::Profile`]: the name has other characters than `a` to `z`, digits, `-` and `_`, begins with neither letter
+/// nor digit, or is longer than 64. Those are the names that are the same, and allowed, on every file system.
+pub fn profile_path(name: &str) -> Result<PathBuf, PathError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let good = name.len() <= 64 && name.chars().all(plain) && !name.starts_with(['-', '_']) && !name.is_empty();
+    if !good || DEVICES.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit())) {
+        return Err(PathError::Profile);
+    }
+    let default = default_credentials_path()?;
+    let file = default.file_name().ok_or(PathError::Empty)?;
+    Ok(default.with_file_name(PROFILES).join(name).join(file))
+}
+
+/// Where a file is that all profiles share, if there is none beside these credentials.
+pub(crate) fn shared(credentials: &Path, name: &str) -> Option<PathBuf> {
+    let profiles = credentials.parent()?.parent().filter(|dir| dir.file_name().is_some_and(|name| name == PROFILES))?;
+    Some(profiles.with_file_name(name))
+}
+
+/// The directory of all profiles.
+const PROFILES: &str = "profiles";
+/// What is a device on Windows in every directory, some with a digit.
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+
 /// There is no path for the credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,6 +62,8 @@ pub enum PathError {
     Empty,
     /// The environment names neither the file nor a home directory.
     NoHome,
+    /// The name of a profile cannot be one of a directory everywhere.
+    Profile,
 }
 
 impl PathError {
@@ -42,6 +72,7 @@ impl PathError {
         match self {
             Self::Empty => "path_empty",
             Self::NoHome => "path_no_home",
+            Self::Profile => "path_profile",
         }
     }
 }
@@ -50,6 +81,9 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the path of the credentials is empty; give one, or none for the default"),
+            Self::Profile => {
+                f.write_str("the name of a profile is made of a to z, digits, - and _, begins with a letter or digit, and names no device")
+            }
             Self::NoHome => {
                 write!(f, "{HOME} is not set to an absolute path; set it, or set {OVERRIDE} to the path of the file")
             }
@@ -97,6 +131,20 @@ mod tests {
         assert_eq!(with(&vars), Ok("/h/.config/kraube/credentials.json".into()));
         assert_eq!(with(&[("XDG_CONFIG_HOME", ""), ("HOME", "")]), Err(PathError::NoHome));
         assert_eq!(with(&[("HOME", "relative")]), Err(PathError::NoHome));
+    }
+
+    #[test]
+    fn a_profile_is_a_plain_name() {
+        for bad in ["", "..", "a/b", "Work", "a.b", "-a", "_a", "con", "com1", "a b", "\u{e9}", &"a".repeat(65)] {
+            assert_eq!(profile_path(bad), Err(PathError::Profile), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_profiles_share_is_beside_the_default_credentials() {
+        let profile = Path::new("/c/profiles/work/credentials.json");
+        assert_eq!(shared(profile, "providers.toml"), Some("/c/providers.toml".into()));
+        assert_eq!(shared(Path::new("/c/credentials.json"), "providers.toml"), None);
     }
 
     #[test]

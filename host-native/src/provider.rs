@@ -2,12 +2,15 @@
 
 pub use kraube_core::discovery::DiscoveryError;
 pub use kraube_core::provider::Provider;
+pub use kraube_core::register::RegistrationError;
 
+use crate::account;
 use crate::http::Http;
 use crate::paths::{self, PathError};
-use kraube_core::discovery::{Discovery, Next};
-use kraube_core::http::EndpointError;
+use kraube_core::discovery::{Discovery, Found, Next};
+use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::provider::Client;
+use kraube_core::register::{self, Identity};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +36,9 @@ pub const FILE: &str = "providers.toml";
 /// login fails at once.
 ///
 /// ```toml
+/// # The metadata of your own application, for servers that take their address for a client id.
+/// client_id_metadata_document = "https://you.example/kraube.json"
+///
 /// [[provider]]
 /// name = "work"
 /// issuer = "https://id.example"
@@ -53,6 +59,36 @@ pub fn find(name: &str, path: Option<&Path>, client_id: Option<String>) -> Resul
     choose(name, &file, &text, client_id, var)
 }
 
+/// All profiles that [`find`] knows, each with the client id that it would have: those of [`FILE`], then the built-in ones
+/// that it does not replace. Those of the embedded server are there where [`DEMO_ISSUER`] is set.
+///
+/// # Errors
+/// [`ProviderError`]: one of them cannot be used.
+pub fn list(path: Option<&Path>) -> Result<Vec<Listed>, ProviderError> {
+    let (file, text) = own(path)?;
+    let own: Vec<_> = parse(&file, &text)?.provider.into_iter().map(|provider| provider.name).collect();
+    let built_in = BUILT_IN.iter().map(|name| (*name).to_owned()).filter(|name| !own.contains(name));
+    let demo = var(DEMO_ISSUER).is_some();
+    let names = own.iter().cloned().map(|name| (name, false)).chain(built_in.map(|name| (name, true)));
+    let names = names.filter(|(name, built_in)| demo || !built_in || name == DEFAULT);
+    let listed = names.map(|(name, built_in)| {
+        Ok(Listed { provider: choose(&name, &file, &text, None, var)?, file: (!built_in).then(|| file.clone()) })
+    });
+    listed.collect()
+}
+
+/// A profile and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The profile.
+    pub provider: Provider,
+    /// The file that it is in; `None` for a built-in one.
+    pub file: Option<PathBuf>,
+}
+
+const BUILT_IN: [&str; 3] = [DEFAULT, "demo", "demo-claude"];
+
 /// Where the metadata of a server are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
@@ -62,8 +98,7 @@ pub enum Source<'a> {
     Resource(&'a str),
 }
 
-/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks; within a
-/// runtime use its `spawn_blocking`.
+/// Finds a server by its metadata: fetches what the core asks for, which may be several documents. Blocks.
 ///
 /// Its client id is `client_id` where that is given, else the one that `client_ids` of [`FILE`] has for its issuer, else
 /// the one of [`CLIENT_ID`].
@@ -73,19 +108,46 @@ pub enum Source<'a> {
 pub fn discover(source: Source<'_>, path: Option<&Path>, client_id: Option<String>) -> Result<Provider, ProviderError> {
     let (file, text) = own(path)?;
     let document = parse(&file, &text)?;
+    let found = account::on_own_thread(|| Ok(search(source)));
+    let found = found.map_err(|error| ProviderError::System(error.to_string()))?.map_err(ProviderError::Discovery)?;
+    let in_file = document.client_ids.get(&found.server.issuer).cloned();
+    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+}
+
+/// Must not be called from within a runtime.
+pub(crate) fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
     let mut http = Http::default();
     let mut next = match source {
         Source::Issuer(issuer) => Discovery::of_issuer(issuer),
         Source::Resource(resource) => Discovery::of_resource(resource),
     };
-    let found = loop {
-        match next.map_err(ProviderError::Discovery)? {
+    loop {
+        match next? {
             Next::Fetch(discovery, url) => next = discovery.receive(http.fetch(&url)),
-            Next::Found(found) => break found,
+            Next::Found(found) => return Ok(found),
         }
-    };
-    let in_file = document.client_ids.get(&found.server.issuer).cloned();
-    Ok(found.provider(client_id.or(in_file).or_else(|| var(CLIENT_ID))))
+    }
+}
+
+/// Sees to a client identifier for a provider that has none: that of the login which is stored, where it is of the same
+/// issuer; the document that `client_id_metadata_document` of [`FILE`] names, where the server takes one; or a
+/// registration (RFC 7591), where the server has an endpoint for it. Where nothing of this is possible, the provider comes
+/// back as it is, and a login with it fails and says what to do. Blocks.
+///
+/// # Errors
+/// [`ProviderError`]; [`ProviderError::Registration`] where the server does not register the application.
+pub fn identify(provider: Provider, path: Option<&Path>) -> Result<Provider, ProviderError> {
+    let (file, text) = own(path)?;
+    let document = parse(&file, &text)?.client_id_metadata_document;
+    let stored = crate::status(path).ok().and_then(|status| status.client);
+    match register::identify(provider, stored.as_ref(), document.as_ref()) {
+        Identity::Settled(provider) => Ok(provider),
+        Identity::Register(registration, request) => {
+            let answer = account::on_own_thread(|| Ok(Http::default().send(request, None)));
+            let answer = answer.map_err(|error| ProviderError::System(error.to_string()))?;
+            registration.read(answer).map_err(ProviderError::Registration)
+        }
+    }
 }
 
 /// There is no such profile, or it cannot be used.
@@ -114,6 +176,10 @@ pub enum ProviderError {
     Path(PathError),
     /// The metadata of the server were not found, or must not be used.
     Discovery(DiscoveryError),
+    /// The server does not register the application.
+    Registration(RegistrationError),
+    /// The operating system gives no thread.
+    System(String),
 }
 
 impl ProviderError {
@@ -126,6 +192,8 @@ impl ProviderError {
             Self::DemoIssuer(_) => "demo_issuer",
             Self::Path(error) => error.code(),
             Self::Discovery(error) => error.code(),
+            Self::Registration(error) => error.code(),
+            Self::System(_) => "system",
         }
     }
 }
@@ -143,6 +211,8 @@ impl fmt::Display for ProviderError {
             Self::DemoIssuer(error) => write!(f, "{DEMO_ISSUER} cannot be used: {error}"),
             Self::Path(error) => error.fmt(f),
             Self::Discovery(error) => error.fmt(f),
+            Self::Registration(error) => error.fmt(f),
+            Self::System(detail) => f.write_str(detail),
         }
     }
 }
@@ -162,11 +232,15 @@ struct Document {
     provider: Vec<Provider>,
     #[serde(default)]
     client_ids: BTreeMap<String, String>,
+    client_id_metadata_document: Option<Endpoint>,
 }
 
 /// The file with the user's own profiles, and what is in it.
 fn own(path: Option<&Path>) -> Result<(PathBuf, String), ProviderError> {
-    let file = paths::credentials_path(path).map_err(ProviderError::Path)?.with_file_name(FILE);
+    let credentials = paths::credentials_path(path).map_err(ProviderError::Path)?;
+    let beside = credentials.with_file_name(FILE);
+    let shared = paths::shared(&credentials, FILE).filter(|shared| !beside.exists() && shared.exists());
+    let file = shared.unwrap_or(beside);
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok((file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((file, String::new())),

@@ -128,6 +128,46 @@ mod imp {
         meta.mode() & 0o7777 == PRIVATE
     }
 
+    /// The permission bits.
+    pub(crate) fn mode(meta: &Metadata) -> Option<u32> {
+        Some(meta.mode() & 0o7777)
+    }
+
+    /// The type of the file system that holds a canonical path, as the system names it.
+    pub(crate) fn file_system(path: &Path) -> Option<String> {
+        use std::os::unix::ffi::OsStrExt;
+        // proc(5): the mount point is the fifth field, with some characters in octal; the type follows a lone dash. Of
+        // several mounts on one point the last one counts.
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mount = |line: &str| {
+            let (before, after) = line.split_once(" - ")?;
+            let point = unescaped(before.split(' ').nth(4)?);
+            let point = Path::new(std::ffi::OsStr::from_bytes(&point)).to_owned();
+            path.starts_with(&point).then(|| (point.components().count(), after.split(' ').next().map(str::to_owned)))
+        };
+        mounts.lines().filter_map(mount).max_by_key(|(length, _)| *length)?.1
+    }
+
+    /// `\040` is a space.
+    fn unescaped(text: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((&first, tail)) = rest.split_first() {
+            let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+            match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(|_| first == b'\\') {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &tail[3..];
+                }
+                None => {
+                    bytes.push(first);
+                    rest = tail;
+                }
+            }
+        }
+        bytes
+    }
+
     /// Whether others may read or write the file.
     pub(crate) fn is_wide(meta: &Metadata) -> bool {
         meta.mode() & 0o077 != 0
@@ -138,7 +178,7 @@ mod imp {
         dir.mode() & 0o022 != 0 && dir.mode() & 0o1000 == 0
     }
 
-    pub(crate) fn has_other_names(meta: &Metadata) -> bool {
+    pub(crate) fn has_other_names(_: &Path, meta: &Metadata) -> bool {
         meta.nlink() > 1
     }
 
@@ -179,7 +219,9 @@ mod imp {
     use std::io;
     use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
     use std::path::Path;
-    use std::time::{Duration, Instant, SystemTime};
+    use std::time::{Duration, SystemTime};
+    use winapi_util::file::{Information, information};
+    use winapi_util::{Handle, HandleRef};
 
     pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
         retried(|| File::open(path))
@@ -194,7 +236,7 @@ mod imp {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
-    /// Opens the lock file so that nobody can remove or rename it meanwhile: [`is_at`] relies on it.
+    /// Opens the lock file so that nobody can remove or rename it meanwhile.
     pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
         const FILE_SHARE_READ_AND_WRITE: u32 = 3;
         OpenOptions::new()
@@ -223,30 +265,43 @@ mod imp {
         file.set_len(bytes)
     }
 
+    /// Over a file that somebody has open this may have to wait. Where the opener shares it for removal, as we do, the
+    /// standard library finds a way since Windows 10.
     pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
         retried(|| fs::rename(from, to))
     }
 
-    /// Scanners and indexers hold files open for moments: access denied, sharing violation, lock violation.
+    /// Scanners, indexers and readers hold files open for moments: access denied, sharing violation, lock violation. It is
+    /// tried so often, and not for so long: a busy machine lets the time pass without us. That is 2.5 s on an idle one.
     fn retried<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        let start = Instant::now();
+        const TRIES: u32 = 250;
         let mut pause = Duration::from_millis(1);
-        loop {
+        for _ in 1..TRIES {
             match attempt() {
-                Err(error)
-                    if matches!(error.raw_os_error(), Some(5 | 32 | 33))
-                        && start.elapsed() < Duration::from_millis(2500) =>
-                {
+                Err(error) if matches!(error.raw_os_error(), Some(5 | 32 | 33)) => {
                     std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(100));
+                    pause = (pause * 2).min(Duration::from_millis(10));
                 }
                 other => return other,
             }
         }
+        attempt()
     }
 
-    pub(crate) fn is_at(_: &File, path: &Path) -> bool {
-        path.exists()
+    /// Whether an open file still is the one that the path names.
+    pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+        match (information(HandleRef::from_file(file)), named(path)) {
+            (Ok(open), Ok(named)) => id(&open) == id(&named),
+            _ => false,
+        }
+    }
+
+    fn named(path: &Path) -> io::Result<Information> {
+        information(Handle::from_path_any(path)?)
+    }
+
+    fn id(file: &Information) -> (u64, u64) {
+        (file.volume_serial_number(), file.file_index())
     }
 
     #[derive(PartialEq, Eq)]
@@ -266,6 +321,14 @@ mod imp {
         true
     }
 
+    pub(crate) fn mode(_: &Metadata) -> Option<u32> {
+        None
+    }
+
+    pub(crate) fn file_system(_: &Path) -> Option<String> {
+        None
+    }
+
     pub(crate) fn is_wide(_: &Metadata) -> bool {
         false
     }
@@ -274,8 +337,8 @@ mod imp {
         false
     }
 
-    pub(crate) fn has_other_names(_: &Metadata) -> bool {
-        false
+    pub(crate) fn has_other_names(path: &Path, _: &Metadata) -> bool {
+        named(path).is_ok_and(|file| file.number_of_links() > 1)
     }
 
     pub(crate) fn is_mounted(_: &Path, _: &Metadata, _: &Metadata) -> bool {

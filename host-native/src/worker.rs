@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::token::{Live, Memory, Token};
 use crate::unsaved;
 use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Unsaved, Wanted};
+use kraube_core::keeping::Schedule;
 use kraube_core::machine::{Action, Input, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
@@ -22,8 +23,6 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const RESCUE: Duration = Duration::from_secs(1);
 /// How often a run that outlasts the patience looks for callers who came meanwhile.
 const TICK: Duration = Duration::from_millis(50);
-/// The clock is looked at this often: a machine that slept does not wake a timer.
-const GLANCE: Duration = Duration::from_secs(30);
 
 /// What callers ask of the thread.
 pub(crate) enum Job {
@@ -49,15 +48,7 @@ pub(crate) struct Worker {
     pub(crate) memory: Arc<Memory>,
     pub(crate) policy: Policy,
     pub(crate) default_client: Option<Client>,
-    pub(crate) keep_fresh: Option<Background>,
-}
-
-/// The background refresh.
-pub(crate) struct Background {
-    /// This much before the margin, another one for each process, so that they do not all wake at once.
-    jitter: Millis,
-    /// Not before this moment, after a failure.
-    not_before: Instant,
+    pub(crate) keep_fresh: Option<Schedule>,
 }
 
 impl Worker {
@@ -98,7 +89,7 @@ impl Worker {
         let asks = jobs.filter_map(|job| match job {
             Job::Obtain(ask) => Some(ask),
             Job::KeepFresh => {
-                self.keep_fresh.get_or_insert_with(Background::new);
+                self.keep_fresh.get_or_insert_with(schedule);
                 None
             }
         });
@@ -170,34 +161,31 @@ impl Worker {
     /// When something is to be done although nobody asks.
     fn next_wake(&self) -> Option<Duration> {
         let rescue = unsaved::any(&self.io.store.key()).then_some(RESCUE);
-        let refresh = self.keep_fresh.as_ref().map(|background| {
+        let refresh = self.keep_fresh.as_ref().map(|schedule| {
             let live = self.memory.load();
-            let due = self.policy.margin_of(live.expires_at, live.obtained_at, Millis::ZERO, now().wall).0
-                + background.jitter.0;
-            let left = Duration::from_millis(live.expires_at.since(now().wall).0.saturating_sub(due));
-            left.max(background.not_before.saturating_duration_since(Instant::now())).min(GLANCE)
+            duration(schedule.wait(&self.policy, live.expires_at, live.obtained_at, now()))
         });
         rescue.into_iter().chain(refresh).min()
     }
 
     fn tend(&mut self, jobs: &Receiver<Job>) {
         let live = self.memory.load_full();
-        let mut min_valid = Millis::ZERO;
-        if let Some(background) = &self.keep_fresh {
-            let margin = self.policy.margin_of(live.expires_at, live.obtained_at, Millis::ZERO, now().wall);
-            min_valid = Millis(margin.0 + background.jitter.0);
-        }
-        let due = live.expires_at.since(now().wall) <= min_valid;
+        let due = self.keep_fresh.as_ref().is_some_and(|schedule| {
+            schedule.wait(&self.policy, live.expires_at, live.obtained_at, now()) == Millis::ZERO
+        });
         if !due && !unsaved::any(&self.io.store.key()) {
             return;
         }
         let mut callers = Callers::new(Vec::new(), jobs, &self.policy);
+        let min_valid = match &self.keep_fresh {
+            Some(schedule) if due => schedule.min_valid(&self.policy),
+            _ => Millis::ZERO,
+        };
         let wanted = Wanted { min_valid, rejected: self.memory.rejected(), ..Wanted::default() };
         let result = self.obtain(&wanted, false, &mut callers);
         let late = self.sort(callers.late.into_iter());
-        if let Some(background) = &mut self.keep_fresh {
-            let fresh = result.is_ok_and(|token| token.live().stale.is_none());
-            background.not_before = Instant::now() + if fresh { RESCUE } else { GLANCE };
+        if let Some(schedule) = &mut self.keep_fresh {
+            schedule.ended(result.is_ok_and(|token| token.live().stale.is_none()), now());
         }
         self.serve(late, jobs);
     }
@@ -233,11 +221,9 @@ pub(crate) fn login_id() -> Result<LoginId, Error> {
     Ok(LoginId(format!("{:016x}", random()?)))
 }
 
-impl Background {
-    fn new() -> Self {
-        let jitter = Millis(getrandom::u64().unwrap_or_default() % 10_000);
-        Self { jitter, not_before: Instant::now() }
-    }
+/// Begins to refresh ahead of need.
+pub(crate) fn schedule() -> Schedule {
+    Schedule::new(getrandom::u64().unwrap_or_default(), now().monotonic)
 }
 
 /// Those who wait for the same run. Who waits too long for a fresher token gets the one that still lives; so does who

@@ -1,6 +1,8 @@
 //! No token, code or verifier in a log, an error, a panic, a `Debug`, another file, an argument or an environment.
 //!
 //! Every test of this file collects the secrets that it meets, and searches everything that anybody has said for them.
+//! The server of the scene searches as well, for all that it has ever issued. Standard output and error of the command,
+//! the programs that it starts, and what strace sees of files are searched in `cli/tests/secrets.rs`.
 
 mod scene;
 #[cfg(target_os = "linux")]
@@ -15,7 +17,7 @@ use kraube::core::secret::Secret;
 use kraube::core::time::{Millis, Now, Timestamp};
 use kraube::store::{FileStore, MemoryStore, Store};
 use kraube::{Error, TokenSource};
-use kraube_testserver::{Config, Fault, FaultKind, Shape};
+use kraube_testserver::{Canary, Config, Fault, FaultKind, Shape};
 use scene::{HOUR, Left, Scene, Spoil, Spoilt, disk_died, now, options, quick};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -127,12 +129,22 @@ fn assert_quiet(scene: &Scene) {
     note_stored(scene);
     let heard = lock(&HEARD).clone();
     assert_clean("a log", &String::from_utf8_lossy(&heard));
+    // The server knows more secrets than the test has met: those that were lost on their way, and the verifiers.
+    let leaked = |text: &[u8]| scene.server.canaries_in(text);
+    assert_eq!(leaked(&heard), [].into(), "in a log");
+    for target in scene.server.targets_with_query() {
+        // A code and its state are in the address of the page that shows them to be copied, and nowhere else.
+        let copied = target.starts_with("/oauth/code/callback?");
+        let fit = |kind: &Canary| *kind == Canary::State || (copied && *kind == Canary::Code);
+        assert!(leaked(target.as_bytes()).iter().all(fit), "in a URL");
+    }
     for entry in std::fs::read_dir(scene.file.parent().expect("a directory")).expect("readable").flatten() {
         assert_clean("a file's name", &entry.file_name().to_string_lossy());
         let room = Path::new(".credentials.json.next");
         if entry.path() != scene.file && entry.file_name() != room {
             let content = std::fs::read(entry.path()).unwrap_or_default();
             assert_clean("a file", &String::from_utf8_lossy(&content));
+            assert_eq!(leaked(&content), [].into(), "in a file");
         }
     }
 }

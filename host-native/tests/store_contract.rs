@@ -1,5 +1,4 @@
 //! What every store must do, checked on the two that come with kraube.
-#![cfg(unix)]
 
 mod support;
 

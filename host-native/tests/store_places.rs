@@ -44,6 +44,22 @@ fn fault_35_a_link_is_followed_and_stays() {
 }
 
 #[test]
+fn the_key_outlives_a_link_that_cannot_be_followed_for_a_moment() {
+    let place = place();
+    let link = place.dir.path().join("link.json");
+    symlink("credentials.json", &link).expect("room");
+    let linked = store(&link);
+    assert_eq!(linked.key(), place.store.key());
+    // What could not be stored is kept under the key: it would be lost where a disk that fails changed the key.
+    fs::remove_file(&link).expect("ours");
+    symlink("link.json", &link).expect("room");
+    assert_eq!(linked.key(), place.store.key());
+    fs::remove_file(&link).expect("ours");
+    symlink("other.json", &link).expect("room");
+    assert_ne!(linked.key(), place.store.key(), "it leads elsewhere for good");
+}
+
+#[test]
 fn fault_35_a_link_may_lead_to_a_directory_that_does_not_exist_yet() {
     let place = place();
     symlink("not/yet/there.json", &place.file).expect("room");

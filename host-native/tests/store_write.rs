@@ -1,4 +1,4 @@
-//! What the file store leaves on disk: after a write, after a kill, and where there is no room.
+//! What the file store leaves on disk, as far as it is a matter of Linux: modes, links, and where there is no room.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -12,14 +12,12 @@ use std::iter::repeat;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 use support::{
-    LOCK, LONG, NEXT, PROBE, TEMP, beside, blob, filled, in_namespace, mode, names, place, play, quick_place, set_mode,
-    start, store, tell, text, write,
+    LONG, NEXT, PROBE, TEMP, beside, blob, filled, in_namespace, mode, names, place, play, set_mode, store, tell, text,
+    write,
 };
 
 const RESERVE: usize = 16 * 1024;
-const KILLS: u32 = 300;
 
 #[test]
 fn a_write_makes_a_new_private_file_and_leaves_nothing_else() {
@@ -48,17 +46,6 @@ fn the_room_that_was_set_aside_is_what_the_next_write_uses() {
     assert_eq!(fs::metadata(&place.file).expect("it exists").ino(), room.ino(), "it took other blocks");
     assert_eq!(text(&place.store).as_deref(), Some("three"), "cut to its length");
     assert_eq!(names(place.dir.path()), only(&["credentials.json"]));
-}
-
-#[test]
-fn setting_room_aside_again_replaces_what_was_set_aside() {
-    let (place, one) = filled("one");
-    place.store.write(Some(one), &blob("two"), RESERVE).expect("there is room");
-    place.store.write(Some(blob("two").revision()), &blob("three"), 2 * RESERVE).expect("there is room");
-    assert_eq!(text(&place.store).as_deref(), Some("three"));
-    assert_eq!(fs::metadata(beside(&place.file, NEXT)).expect("it is kept").len(), 2 * RESERVE as u64);
-    place.store.delete(blob("three").revision()).expect("it is stored");
-    assert_eq!(names(place.dir.path()), only(&[]));
 }
 
 #[test]
@@ -160,48 +147,6 @@ fn fill_after_reserving(file: &Path) {
 }
 
 #[test]
-fn fault_31_a_writer_killed_at_any_moment_leaves_a_whole_file() {
-    let place = quick_place();
-    write(&place.store, None, &record(0));
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut with_stray = 0;
-    for round in 0..KILLS {
-        let mut writer = start("churn", &place.file);
-        writer.expect("writing");
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moment = Duration::from_micros((seed >> 33) % 1500);
-        let begin = Instant::now();
-        while begin.elapsed() < moment {
-            std::hint::spin_loop();
-        }
-        writer.kill();
-        check_record(&text(&place.store).unwrap_or_else(|| panic!("round {round}: the file is gone")));
-        let strays: Vec<String> = names(place.dir.path()).into_iter().filter(|name| is_stray(name)).collect();
-        let secrets = strays.iter().filter(|name| fs::read(beside(&place.file, name)).expect("ours").contains(&b'.'));
-        assert!(secrets.count() <= 1, "round {round}: {strays:?}");
-        with_stray += u32::from(!strays.is_empty());
-        drop(place.store.lock(LONG, None).expect("the kernel released it"));
-        assert_eq!(names(place.dir.path()), only(&["credentials.json", LOCK]), "round {round}: not swept");
-    }
-    assert!(with_stray > 0, "no kill of {KILLS} hit a write: this test tests nothing");
-}
-
-/// Marks and commits, as a refresh does.
-fn churn(file: &Path) {
-    let store = store(file);
-    for length in 1.. {
-        let _guard = store.lock(LONG, None).expect("it is free");
-        for (content, reserve) in [(record(length), RESERVE), (record(length + 1), 0)] {
-            let stored = store.read().expect("readable").map(|blob| blob.revision());
-            store.write(stored, &blob(&content), reserve).expect("there is room");
-        }
-        if length == 1 {
-            tell("writing");
-        }
-    }
-}
-
-#[test]
 fn a_foreign_write_during_ours_is_a_conflict() {
     let (place, mut now) = filled("one");
     // The moment is one of many milliseconds, but it cannot be forced.
@@ -263,42 +208,6 @@ fn largest() -> Blob {
     Blob::new(vec![b'x'; Blob::MAX])
 }
 
-#[test]
-fn readers_never_see_half_a_write() {
-    let place = quick_place();
-    let mut now = write(&place.store, None, &record(0));
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let readers = [(); 3].map(|()| {
-            scope.spawn(|| {
-                let mut reads = 0_u32;
-                while !done.load(Ordering::Relaxed) {
-                    check_record(&text(&place.store).expect("it never goes away"));
-                    reads += 1;
-                }
-                reads
-            })
-        });
-        for length in 1..1000 {
-            now = write(&place.store, Some(now), &record(length * 37 % 211));
-        }
-        done.store(true, Ordering::Relaxed);
-        for reader in readers {
-            assert!(reader.join().expect("no torn read") > 0);
-        }
-    });
-}
-
-/// `n` lines and then their number: torn, mixed and cut records do not fit.
-fn record(lines: usize) -> String {
-    format!("{}{lines}.", format!("{lines},").repeat(lines))
-}
-
-fn check_record(text: &str) {
-    let number = text.strip_suffix('.').and_then(|rest| rest.rsplit(',').next()).and_then(|last| last.parse().ok());
-    assert_eq!(number.map(record).as_deref(), Some(text), "torn");
-}
-
 fn on_a_small_disk(role: &str) {
     let place = place();
     in_namespace("mount -t tmpfs -o size=128k,nr_inodes=64,mode=700 tmpfs \"$(dirname \"$1\")\"", role, &place.file);
@@ -341,7 +250,6 @@ fn helper() {
             "full" => full(file),
             "reserve too much" => reserve_too_much(file),
             "fill after reserving" => fill_after_reserving(file),
-            "churn" => churn(file),
             other => panic!("no role {other}"),
         }
         tell("done");

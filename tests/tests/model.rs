@@ -1,4 +1,4 @@
-//! The short form of the exhaustive check. The full range: `cargo run -p kraube-tests --release --bin model`.
+//! The short form of the exhaustive check. The full range: `cargo xtask model`.
 
 use kraube_tests::model::{Kind, Report, check, configs};
 

@@ -166,6 +166,19 @@ impl Ready {
     }
 }
 
+impl Unsaved {
+    /// What to do about it.
+    pub const fn hint(&self) -> &'static str {
+        "free the disk while this process lives: the tokens are in its memory alone"
+    }
+}
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("new tokens were received and cannot be stored")
+    }
+}
+
 /// What a process keeps after a machine is done, so that nothing received is lost.
 pub trait Settle {
     /// The rotation that is not stored yet, if there is one: the outcome's own, or the one that was kept before and

@@ -421,6 +421,7 @@ fn every_error_of_a_login_that_cannot_begin_or_go_on_has_a_name_and_says_what_to
         (BeginError::NoManualRedirect, "no_manual_redirect", "with the browser"),
         (BeginError::InvalidRedirect, "invalid_redirect", "redirect rules"),
         (BeginError::IssuerUnknown, "issuer_unknown", "add its issuer"),
+        (BeginError::InvalidResource, "invalid_resource", "an absolute URI"),
         (repeated, "repeated_parameter", "the parameter state would be sent twice; remove it"),
     ] {
         assert_eq!(error.code(), code);

@@ -92,3 +92,30 @@ fn a_pasted_state_finds_its_login() {
     }
     assert_ne!(state_in_pasted("code#other"), found);
 }
+
+#[test]
+fn a_slash_behind_a_path_makes_another_address() {
+    let page = Redirect::Page { uri: "https://app.example/back".into() };
+    let (mut pending, url) = Login::begin(&demo(), page, entropy(1)).expect("a valid login");
+    let text = |path: &str| format!("https://app.example/{path}?code=c&state={}&iss={ISS}", state(&url));
+    assert_eq!(ignored(&mut pending, Callback::Pasted(&text("back/"))), Ignored::OtherAddress);
+    assert_eq!(code(exchange(&mut pending, Callback::Pasted(&text("back")))), "c");
+}
+
+#[test]
+fn answers_of_8_kib_are_read_and_longer_ones_are_not() {
+    assert_eq!(pasted(&"x".repeat(8192)).len(), 8192);
+    assert_eq!(paste_ignored(&"x".repeat(8193)), Ignored::TooLong);
+    let (mut pending, url) = begin(&demo());
+    let query = |length: usize| {
+        let rest = format!("&state={}&iss={ISS}", state(&url));
+        format!("code={}{rest}", "x".repeat(length - rest.len() - 5))
+    };
+    assert_eq!(ignored(&mut pending, Callback::Query(&query(8193))), Ignored::TooLong);
+    exchange(&mut pending, Callback::Query(&query(8192)));
+}
+
+#[test]
+fn a_callback_shows_its_length_alone() {
+    assert_eq!(format!("{:?} {:?}", Callback::Query("abc"), Callback::Pasted("ab")), "Query(3 bytes) Pasted(2 bytes)");
+}

@@ -109,10 +109,11 @@ fn a_failing_disk_is_given_two_seconds() {
 #[test]
 fn what_others_stored_beside_the_spent_token_is_kept_under_the_new_ones() {
     let mut run = to_the_merge();
-    run.read_bytes(Ok(Some(&expired().marked(RUN).text().replace("{\"refresh", "{\"theirs\":7,\"refresh"))));
+    let stored = expired().marked(RUN).with(r#""later":5"#).text();
+    run.read_bytes(Ok(Some(&stored.replace("{\"refresh", "{\"theirs\":7,\"refresh"))));
     let written = run.wrote(Ok(()));
     assert_eq!((&written["theirs"], &written["refreshToken"]), (&7.into(), &"r1".into()));
-    assert_eq!(written["kraube"]["redeeming"], Value::Null);
+    assert_eq!((&written["kraube"]["later"], &written["kraube"]["redeeming"]), (&5.into(), &Value::Null));
     assert_eq!(run.ready().via, Via::Exchange);
 }
 

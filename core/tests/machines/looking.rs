@@ -21,6 +21,20 @@ fn a_refusal_that_a_peer_recorded_while_we_waited_for_the_lock_is_told() {
 }
 
 #[test]
+fn a_host_that_tells_of_changes_for_ever_is_believed_until_the_deadline() {
+    let mut run = obtain();
+    run.read(&expired());
+    for _ in 0..3 {
+        run.locked(Locked::Changed);
+        run.read(&expired());
+    }
+    run.pass(Policy::default().deadline);
+    run.locked(Locked::Changed);
+    run.read(&expired());
+    assert_eq!(run.failure(), unavailable(Cause::Busy));
+}
+
+#[test]
 fn who_will_not_wait_hears_whether_it_is_the_lock_or_our_own_refresh() {
     let living = |run: &Play<Obtain>| run.machine().living(run.now).and_then(|ready| ready.stale);
     let unavailable = |cause: Cause| Some(Failure::Unavailable { retry_at: None, cause });
@@ -213,6 +227,14 @@ fn a_token_is_refreshed_before_it_ends_and_earlier_where_more_is_asked_for() {
     let mut run = run_with(Wanted { min_valid: Millis::from_secs(7000), ..Wanted::default() });
     run.read(&stored("r0", "a0", HOUR + 1));
     assert!(run.ready().short, "it is said that less is left than was asked for");
+    let mut run = run_with(Wanted { min_valid: Millis::from_secs(7000), ..Wanted::default() });
+    run.read(&stored("r0", "a0", 7000));
+    assert!(!run.ready().short);
+    let mut run = obtain();
+    run.read(&stored("r0", "a0", 0));
+    run.locked(Locked::TimedOut);
+    run.read(&stored("r0", "a0", 0));
+    assert_eq!(run.failure(), unavailable(Cause::Busy), "in the moment of its expiry it is dead");
 }
 
 #[test]

@@ -80,6 +80,21 @@ fn a_refresh_is_marked_sent_and_stored() {
 }
 
 #[test]
+fn room_is_set_aside_for_tokens_that_are_much_larger() {
+    let room = |length: usize| {
+        let text = expired().with(format!(r#""theirs":"{}""#, "x".repeat(length))).text();
+        let mut run = obtain();
+        run.read_bytes(Ok(Some(&text)));
+        run.locked(Locked::Held);
+        run.read_bytes(Ok(Some(&text)));
+        let Action::Write { reserve, .. } = *run.action() else { panic!("{:?}", run.action()) };
+        reserve
+    };
+    assert!(room(20_000) > 3 * 20_000);
+    assert_eq!(room(600_000), Blob::MAX, "no record is larger");
+}
+
+#[test]
 fn nothing_is_sent_where_the_mark_cannot_be_written() {
     let mut run = obtain();
     run.reach_mark(&expired());

@@ -4,10 +4,11 @@ use crate::ui;
 use kraube::Error;
 use kraube::core::credential::{Failure, InstallError, LoginReason};
 use kraube::core::device::DeviceError;
+use kraube::core::login::BeginError;
 use kraube::core::status::State;
 use kraube::login::LoginError;
 use kraube::paths::PathError;
-use kraube::provider::{DiscoveryError, ProviderError};
+use kraube::provider::{DiscoveryError, ProviderError, RegistrationError};
 use std::process::ExitCode;
 
 /// The exit code. [`TABLE`] documents it.
@@ -99,7 +100,7 @@ impl From<&Error> for Code {
             Error::Failed(failure) => failure.into(),
             Error::Login(error) => error.into(),
             Error::Unsaved(_) => Self::Unsaved,
-            Error::Path(PathError::Empty) => Self::Usage,
+            Error::Path(PathError::Empty | PathError::Profile) => Self::Usage,
             Error::Path(_) | Error::Store(_) | Error::System(_) => Self::Error,
             _ => Self::Error,
         }
@@ -109,13 +110,16 @@ impl From<&Error> for Code {
 impl From<&ProviderError> for Code {
     fn from(error: &ProviderError) -> Self {
         match error {
-            ProviderError::Discovery(DiscoveryError::Unreachable { .. }) => Self::Unavailable,
+            ProviderError::Discovery(DiscoveryError::Unreachable { .. })
+            | ProviderError::Registration(RegistrationError::Unreachable(_)) => Self::Unavailable,
             ProviderError::Unknown { .. }
             | ProviderError::File { .. }
             | ProviderError::NoDemoIssuer
             | ProviderError::DemoIssuer(_)
             | ProviderError::Path(_)
             | ProviderError::Discovery(_)
+            | ProviderError::Registration(_)
+            | ProviderError::System(_)
             | _ => Self::Error,
         }
     }
@@ -127,7 +131,10 @@ impl From<&LoginError> for Code {
             LoginError::Failed(error) => error.into(),
             LoginError::Denied { .. } => Self::Refused,
             LoginError::Device(DeviceError::Denied | DeviceError::Refused(_)) => Self::Refused,
-            LoginError::Device(DeviceError::Unreachable(_)) => Self::Unavailable,
+            LoginError::Device(DeviceError::Unreachable(_)) | LoginError::Begin(BeginError::PushUnreachable(_)) => {
+                Self::Unavailable
+            }
+            LoginError::Begin(BeginError::PushRefused(_)) => Self::Refused,
             LoginError::Begin(_)
             | LoginError::Listener(_)
             | LoginError::TimedOut { .. }

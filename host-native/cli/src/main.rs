@@ -7,11 +7,10 @@ mod log;
 mod process;
 mod ui;
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::forbid_core_dumps();
     log::start();
-    commands::run(&commands::Cli::parse())
+    commands::run(&commands::Cli::parse_arguments())
 }

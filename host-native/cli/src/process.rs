@@ -2,6 +2,8 @@
 
 use crate::exit::{Code, Failed};
 use crate::ui;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::sys::signal::{SigSet, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -26,7 +28,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// process. A second request does not wait.
 pub(crate) fn end_when_not(busy: impl Fn() -> bool + Send + Sync + 'static) {
     let busy = Arc::new(busy);
-    let interrupted = move || {
+    on_request(move || {
         if INTERRUPTED.swap(true, Ordering::SeqCst) || !busy() {
             end();
         }
@@ -41,9 +43,66 @@ pub(crate) fn end_when_not(busy: impl Fn() -> bool + Send + Sync + 'static) {
         if waiting.is_err() {
             end();
         }
+    });
+}
+
+/// From now on the first request to end is told, and the process goes on; a second one ends it at once.
+pub(crate) fn tell_when_to_end(tell: impl Fn() + Clone + Send + 'static) {
+    on_request(move || {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            end();
+        }
+        tell();
+    });
+}
+
+fn on_request(interrupted: impl Fn() + Clone + Send + 'static) {
+    // Where signals are ignored, as under `nohup`, they stay ignored, also for what an `exec` starts; and this handles all
+    // of them or none.
+    let handler = interrupted.clone();
+    if ctrlc::try_set_handler(handler).is_err() {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        wait_for_the_others(interrupted);
+    }
+}
+
+/// The signals that ask a process to end.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const TO_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// Waits for those requests to end that are not ignored. They are blocked in this thread, and in all that it starts from
+/// now on; a program that takes the place of this one needs [`unblock_signals`].
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn wait_for_the_others(interrupted: impl Fn() + Send + 'static) {
+    let Some(ignored) = ignored_signals() else { return };
+    let not_ignored = |signal: &Signal| ignored & (1 << (*signal as u32 - 1)) == 0;
+    let others: SigSet = TO_END.into_iter().filter(not_ignored).collect();
+    if others.thread_block().is_err() {
+        return;
+    }
+    let waiting = move || {
+        while others.wait().is_ok() {
+            interrupted();
+        }
     };
-    // Where signals are ignored, as under `nohup`, they stay ignored, also for what an `exec` starts.
-    let _ = ctrlc::try_set_handler(interrupted);
+    if std::thread::Builder::new().spawn(waiting).is_err() {
+        let _ = others.thread_unblock();
+    }
+}
+
+/// Gives the signals that were waited for to whatever this process becomes.
+#[cfg(unix)]
+pub(crate) fn unblock_signals() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = SigSet::from_iter(TO_END).thread_unblock();
+}
+
+/// A bit for each, the lowest for signal 1.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn ignored_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(ignored.trim(), 16).ok()
 }
 
 /// An error where a request to end has come.

@@ -86,17 +86,19 @@ fn system_time(at: Timestamp) -> SystemTime {
 }
 
 fn labelled(color: AnsiColor, label: &str, text: &str) {
-    let style = if in_color() { color.on_default().bold() } else { Style::new() };
+    let style = if in_color(io::stderr().is_terminal()) { color.on_default().bold() } else { Style::new() };
     say(format_args!("{style}{label}:{style:#} {}", plain(text)));
 }
 
+/// How to begin a colored word on standard output.
+pub(crate) fn output_style(color: AnsiColor) -> Style {
+    if in_color(io::stdout().is_terminal()) { color.on_default().bold() } else { Style::new() }
+}
+
 /// <https://no-color.org>; consoles of Windows need more than escape sequences.
-fn in_color() -> bool {
+fn in_color(is_terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    cfg!(unix)
-        && !set("NO_COLOR")
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-        && io::stderr().is_terminal()
+    cfg!(unix) && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && is_terminal
 }
 
 #[cfg(test)]

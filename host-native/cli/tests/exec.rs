@@ -60,3 +60,17 @@ fn a_command_that_is_not_there_is_an_error() {
     world.run(&["exec", "--", "./missing"]).fails(1, &["error: ./missing cannot be run\n  caused by: "]);
     world.run(&["exec"]).fails(2, &["required arguments were not provided"]);
 }
+
+/// Signals that were waited for during the refresh are not withheld from the program.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_program_gets_the_signals_that_were_waited_for() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let plain = world.command(&["exec", "--", "/bin/grep", "^SigBlk:", "/proc/self/status"]);
+    let mut command = std::process::Command::new("env");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["--default-signal=INT,TERM", "--ignore-signal=HUP"]);
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(world.home());
+    world.run_with(command, "").prints("SigBlk:\t0000000000000000\n");
+}

@@ -90,3 +90,140 @@ fn without_a_login_the_tools_are_given_nothing() {
         world.run(args).fails(4, &["hint: "]);
     }
 }
+
+#[test]
+fn curl_reads_the_header_from_a_config_file() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let config = world.run(&["token", "--format", "curl"]);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--noproxy", "*", "--config", "-", &world.server.resource_url()]);
+    let answer = world.run_with(curl, &config.stdout);
+    assert!(answer.stdout.contains("\"ok\":true"), "{answer:?}");
+}
+
+#[test]
+fn curl_reads_the_token_from_a_netrc_for_one_host() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let registry = Registry::start();
+    let file = world.home().join("netrc");
+    std::fs::write(&file, world.run(&["helper", "netrc", "127.0.0.1"]).stdout).expect("written");
+    for host in ["127.0.0.1", "localhost"] {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--noproxy", "*", "--ipv4", "--netrc-file"]).arg(&file);
+        curl.arg(format!("http://{host}:{}/config.json", registry.port));
+        assert_eq!(world.run_with(curl, "").code, 0);
+    }
+    let basic = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("oauth2:{}", login.access_token));
+    assert_eq!(registry.seen(), [Some(format!("Basic {basic}")), None]);
+    world.run(&["helper", "netrc", "https://api.example"]).fails(2, &["without a scheme"]);
+    assert_eq!(world.run(&["helper", "netrc", "a b"]).code, 2);
+}
+
+#[test]
+fn cargo_is_given_a_token_by_its_own_protocol() {
+    for (options, word) in [(&[][..], ""), (&["--scheme", "Bearer"][..], "Bearer ")] {
+        let mut world = World::new();
+        let login = world.log_in(-MINUTE);
+        let registry = Registry::start();
+        let run = world.run_with(cargo(&world, &registry, options), "");
+        assert_eq!(run.code, 0, "{run:?}");
+        let token = world.stored("accessToken");
+        let token = format!("{word}{}", token.as_str().expect("a token"));
+        assert_ne!(token, login.access_token, "it is refreshed");
+        let seen = registry.seen();
+        assert!(seen.len() > 1 && seen[1..].iter().all(|value| value.as_ref() == Some(&token)), "{seen:?}");
+        assert_eq!(world.server.counters().rotations, 1);
+    }
+}
+
+#[test]
+fn cargo_is_told_why_there_is_no_token() {
+    let world = World::new();
+    let registry = Registry::start();
+    let run = world.run_with(cargo(&world, &registry, &["--profile", "work"]), "");
+    assert!(run.code != 0 && run.stderr.contains("kraube login"), "{run:?}");
+    let run = world.run_with(cargo(&world, &registry, &["--nonsense"]), "");
+    assert!(run.code != 0 && run.stderr.contains("--nonsense"), "{run:?}");
+    assert!(registry.seen().iter().all(Option::is_none));
+
+    let asked = "{\"v\":1,\"kind\":\"login\",\"registry\":{\"index-url\":\"x\"},\"args\":[]}\nnonsense\n";
+    let run = world.run_with(world.command(&["--cargo-plugin"]), asked);
+    let lines: Vec<_> = run.stdout.lines().collect();
+    assert_eq!(lines[..2], ["{\"v\":[1]}", "{\"Err\":{\"kind\":\"operation-not-supported\"}}"]);
+    assert!(lines.len() == 3 && lines[2].starts_with("{\"Err\":{\"kind\":\"other\""), "{run:?}");
+}
+
+#[test]
+fn npm_finds_the_token_in_its_environment() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let registry = Registry::start();
+    let own = format!("//127.0.0.1:{}/:_authToken=${{NPM_TOKEN}}\n", registry.port);
+    std::fs::write(world.home().join(".npmrc"), own).expect("written");
+    let url = format!("http://127.0.0.1:{}/", registry.port);
+    let mut exec = world.command(&["exec", "--env", "NPM_TOKEN", "--", "npm", "whoami", "--registry", &url]);
+    exec.env("PATH", std::env::var_os("PATH").expect("a path"));
+    let run = world.run_with(exec, "");
+    assert_eq!((run.code, run.stdout.as_str()), (0, "me\n"), "npm is there (apt-get install npm): {run:?}");
+    // It also asks for news of itself, at the same registry.
+    let (seen, bearer) = (registry.seen(), format!("Bearer {}", login.access_token));
+    assert!(!seen.is_empty() && seen.iter().all(|seen| seen.as_deref() == Some(&bearer)), "{seen:?}");
+}
+
+/// The real cargo, which searches in a registry that wants a token.
+fn cargo(world: &World, registry: &Registry, options: &[&str]) -> Command {
+    let home = world.home().join("cargo");
+    std::fs::create_dir_all(&home).expect("made");
+    let plugin = world.command(&[]);
+    let program = plugin.get_program().to_str().expect("a plain path");
+    let words = std::iter::once(program).chain(options.iter().copied()).map(|word| format!("{word:?}"));
+    let provider = words.collect::<Vec<_>>().join(", ");
+    let index = format!("sparse+http://127.0.0.1:{}/", registry.port);
+    let config = format!("[registries.own]\nindex = \"{index}\"\ncredential-provider = [{provider}]\n");
+    std::fs::write(home.join("config.toml"), config).expect("written");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.env_clear().env("HOME", world.home()).env("CARGO_HOME", &home).env("PATH", "/usr/bin:/bin");
+    cargo.current_dir(world.home()).args(["search", "--registry", "own", "anything"]);
+    cargo
+}
+
+/// A registry of cargo as far as a search goes: it wants a token, any token, and notes which it saw.
+struct Registry {
+    port: u16,
+    seen: std::sync::Arc<std::sync::Mutex<Vec<Option<String>>>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Registry {
+    fn start() -> Self {
+        use axum::http::{HeaderMap, StatusCode, Uri, header};
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let notes = std::sync::Arc::clone(&seen);
+        let answer = move |uri: Uri, headers: HeaderMap| {
+            let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().expect("text").to_owned());
+            let known = token.is_some();
+            notes.lock().expect("no panic").push(token);
+            let body = match uri.path() {
+                "/config.json" => {
+                    let own = format!("http://127.0.0.1:{port}");
+                    serde_json::json!({ "dl": format!("{own}/dl"), "api": own, "auth-required": true })
+                }
+                _ => serde_json::json!({ "crates": [], "meta": { "total": 0 }, "username": "me" }),
+            };
+            let status = if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            std::future::ready((status, body.to_string()))
+        };
+        runtime.spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        Self { port, seen, _runtime: runtime }
+    }
+
+    fn seen(&self) -> Vec<Option<String>> {
+        self.seen.lock().expect("no panic").clone()
+    }
+}

@@ -4,10 +4,22 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use support::World;
 
-const COMMANDS: [&str; 9] = ["login", "token", "exec", "helper", "status", "logout", "demo", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "login",
+    "token",
+    "exec",
+    "helper",
+    "status",
+    "doctor",
+    "keep-fresh",
+    "providers",
+    "logout",
+    "demo",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_is_as_committed() {
@@ -84,7 +96,7 @@ fn the_completions_of_bash_are_read_by_bash() {
     let world = World::new();
     let script = world.home().join("kraube.bash");
     std::fs::write(&script, world.run(&["completions", "bash"]).stdout).expect("written");
-    let status = Command::new("bash").arg("-n").arg(&script).status().expect("bash is there");
+    let status = std::process::Command::new("bash").arg("-n").arg(&script).status().expect("bash is there");
     assert!(status.success());
 }
 

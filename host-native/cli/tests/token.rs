@@ -293,6 +293,36 @@ fn an_interrupted_refresh_is_completed_and_stored_first() {
     assert!(world.server.family_alive(stored.as_str().expect("a token")));
 }
 
+/// As under `nohup`, and in the background of a script: what is ignored stays ignored, and the others are waited for.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_ignored_signal_does_not_keep_the_others_from_waiting_for_the_answer() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for (ignored, first) in [("HUP", Some(Signal::HUP)), ("INT", Some(Signal::INT)), ("HUP,INT", None)] {
+        let mut world = World::new();
+        let login = world.log_in(-MINUTE);
+        world.server.set_config(|config| config.latency = Duration::from_secs(1));
+        let events = world.server.events();
+        let plain = world.command(&["token"]);
+        let mut command = std::process::Command::new("env");
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["--default-signal=HUP,INT,TERM", &format!("--ignore-signal={ignored}")]);
+        command.arg(plain.get_program()).args(plain.get_args()).current_dir(world.home());
+        let child = start(command, "");
+        let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
+        assert!(matches!(sent, Event::TokenRequest { .. }), "{sent:?}");
+        for signal in first.into_iter().chain([Signal::TERM]) {
+            kill_process(Pid::from_child(&child), signal).expect("it lives");
+        }
+        let run = world.finish(child);
+        assert_eq!((run.code, run.stdout.as_str()), (130, ""), "{ignored}: {run:?}");
+        run.says(&["Waiting for the answer that is under way."]);
+        let stored = world.stored("refreshToken");
+        assert_ne!(stored, login.refresh_token.as_str(), "{ignored}");
+        assert!(world.server.family_alive(stored.as_str().expect("a token")), "{ignored}");
+    }
+}
+
 #[test]
 #[cfg(unix)]
 fn a_second_interrupt_does_not_wait() {

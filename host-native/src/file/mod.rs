@@ -1,6 +1,7 @@
 //! A store in one file. This module says what the file store is; beside it: where the file is and whether it can be
 //! replaced (`place`), the lock (`lock`), reading (`read`), writing (`write`).
 
+mod examine;
 mod lock;
 mod place;
 mod read;
@@ -11,6 +12,7 @@ use kraube_core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteErro
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ use std::time::Duration;
 pub struct FileStore {
     path: PathBuf,
     warned: AtomicBool,
+    /// Where the path led when that could be told last.
+    known: Mutex<Option<PathBuf>>,
 }
 
 impl FileStore {
@@ -37,7 +41,7 @@ impl FileStore {
             return Err(refused(StoreErrorKind::Irreplaceable, &path, "names no file; give the path of a file"));
         }
         let path = std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
-        Ok(Self { path, warned: AtomicBool::new(false) })
+        Ok(Self { path, warned: AtomicBool::new(false), known: Mutex::new(None) })
     }
 
     /// The path, absolute, with links unresolved.

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 const MAX_LINKS: usize = 16;
 
@@ -110,15 +111,26 @@ impl FileStore {
         Ok(place)
     }
 
-    /// The path that identifies the file, also where not all of its directories exist yet.
+    /// The path that identifies the file, also where not all of its directories exist yet. Where it cannot be told, as
+    /// while a disk fails, it is what it was: what this process could not store yet is kept under it.
     pub(super) fn canonical(&self) -> PathBuf {
-        let end = self.follow().map_or_else(|_| self.path.clone(), |end| end.path);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = self.resolve() {
+            *known = Some(path);
+        }
+        known.clone().unwrap_or_else(|| self.path.clone())
+    }
+
+    fn resolve(&self) -> Option<PathBuf> {
+        let end = self.follow().ok()?.path;
         for known in end.ancestors().skip(1) {
-            if let (Ok(real), Ok(rest)) = (known.canonicalize(), end.strip_prefix(known)) {
-                return real.join(rest);
+            match known.canonicalize() {
+                Ok(real) => return Some(real.join(end.strip_prefix(known).ok()?)),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(_) => return None,
             }
         }
-        end
+        Some(end)
     }
 }
 
@@ -136,11 +148,11 @@ impl End {
         }
     }
 
-    fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
+    pub(super) fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
         let Some(meta) = &self.meta else { return Ok(()) };
         let why = if !meta.is_file() {
             "is not a regular file; remove it, or choose another path"
-        } else if sys::has_other_names(meta) {
+        } else if sys::has_other_names(&self.path, meta) {
             "is a hard link, and its other names would keep the old credentials; make it a symbolic link"
         } else if sys::is_mounted(&self.path, meta, dir) {
             "is mounted as a single file, which cannot be locked or replaced; mount its directory"

@@ -131,8 +131,8 @@ fn fresh(path: &Path) -> io::Result<File> {
 fn reserved(path: &Path) -> Option<File> {
     let file = sys::open_to_overwrite(path).ok()?;
     let meta = file.metadata().ok()?;
-    let as_created = meta.is_file() && sys::is_ours(&meta) && sys::is_private(&meta) && !sys::has_other_names(&meta);
-    as_created.then_some(file)
+    let ours_alone = sys::is_ours(&meta) && sys::is_private(&meta) && !sys::has_other_names(path, &meta);
+    (meta.is_file() && ours_alone).then_some(file)
 }
 
 fn set_aside(mut file: &File, bytes: u64) -> io::Result<()> {

@@ -6,7 +6,6 @@ use crate::account;
 use crate::drive::{duration, now};
 use crate::error::Error;
 use crate::http::Http;
-use crate::store::Store;
 use kraube_core::credential::NewLogin;
 use kraube_core::device::{Device, DeviceError, Polled};
 use kraube_core::http::{Request, Response, SendError};
@@ -21,8 +20,7 @@ use std::path::Path;
 /// before is still stored.
 pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt) -> Result<LoggedIn, LoginError> {
     let (device, request) = Device::begin(provider)?;
-    let store = account::open(path)?;
-    store.probe().map_err(Error::Store)?;
+    let store = account::open_to_install(path)?;
     let path = store.path().to_owned();
     let mut http = Http::default();
     let answer = send(&mut http, request)?;

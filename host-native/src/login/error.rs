@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::login::Ignored;
 use kraube_core::device::DeviceError;
-use kraube_core::login::{BeginError, RestoreError};
+use kraube_core::login::{BeginError, RestoreError, Verdict};
 use std::fmt;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl LoginError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Listener(_) => Some("close the program that has the port, or log in by copying the code"),
-            Self::Denied { .. } => Some("start the login again and agree to it"),
+            Self::Denied { .. } => Some(Verdict::DENIED_HINT),
             Self::TimedOut { .. } => Some("start the login again; where the browser runs elsewhere, paste the answer"),
             Self::NoAnswer => Some("paste the code, or the address of the page that the browser ended on"),
             Self::NothingPending => Some("begin a login first"),
@@ -84,8 +84,7 @@ impl fmt::Display for LoginError {
         match self {
             Self::Begin(error) => error.fmt(f),
             Self::Listener(why) => write!(f, "nothing can listen for the answer on this machine: {why}"),
-            Self::Denied { code, description: None } => write!(f, "the login was denied ({code})"),
-            Self::Denied { code, description: Some(text) } => write!(f, "the login was denied ({code}): {text}"),
+            Self::Denied { code, description } => f.write_str(&Verdict::denied(code, description.as_deref())),
             Self::TimedOut { after, ignored } => {
                 write!(f, "there was no answer within {} s", after.as_secs())?;
                 ignored.iter().enumerate().try_for_each(|(index, (reason, count))| {

@@ -1,14 +1,14 @@
 //! Logins without a listener: a person copies the answer. Either a closure asks for it, or it comes in another process,
 //! which takes the saved login up again.
 
-use super::{LoggedIn, LoginError, entropy, new_login};
+use super::{LoggedIn, LoginError, new_login};
 use crate::account;
 use crate::drive::timestamp;
 use crate::error::Error;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::sys;
 use kraube_core::login::{
-    AuthorizationUrl, Callback, Exchange, Ignored, Login, PENDING_LIFE, Pending, Redirect, RestoreError, Verdict,
+    AuthorizationUrl, Callback, Exchange, Ignored, PENDING_LIFE, Pending, Redirect, RestoreError, Verdict,
     state_in_pasted,
 };
 use kraube_core::machine::{Blob, StoreError, StoreErrorKind};
@@ -47,8 +47,7 @@ pub fn login_manual(
 /// [`LoginError`]. The store was proved to be writable first, so that nobody logs in for nothing.
 pub fn start(provider: &Provider, path: Option<&Path>) -> Result<(AuthorizationUrl, PathBuf), LoginError> {
     let (pending, url) = begin(provider)?;
-    let store = account::open(path)?;
-    store.probe().map_err(Error::Store)?;
+    let store = account::open_to_install(path)?;
     // An expired login of before must not count when the answer comes.
     waiting(&store, now())?;
     let file = dir(&store).join(format!("{PREFIX}{}{SUFFIX}", pending.state_fingerprint()));
@@ -116,7 +115,7 @@ fn begin(provider: &Provider) -> Result<(Pending, AuthorizationUrl), LoginError>
             Redirect::Loopback { uri: silent_uri(provider).map_err(|error| LoginError::Listener(error.to_string()))? }
         }
     };
-    Ok(Login::begin(provider, redirect, entropy()?)?)
+    super::begin(provider, redirect)
 }
 
 /// A redirect URI at which nothing listens: the port is free at this moment, or is one of the registered ones.

@@ -44,9 +44,9 @@ pub use manual::{finish, login_manual, start};
 
 use crate::account;
 use crate::error::Error;
-use crate::store::Store;
+use crate::http::Http;
 use kraube_core::credential::NewLogin;
-use kraube_core::login::{Callback, Exchange, Login, Pending, Verdict};
+use kraube_core::login::{Callback, Exchange, Login, Pending, Started, Verdict};
 use kraube_core::pkce::Entropy;
 use kraube_core::provider::Provider;
 use kraube_core::record::Credentials;
@@ -74,8 +74,7 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
     if unavailable.is_some() && provider.device_authorization_endpoint.is_some() {
         return device(provider, options.path.as_deref(), prompt);
     }
-    let store = account::open(options.path.as_deref())?;
-    store.probe().map_err(Error::Store)?;
+    let store = account::open_to_install(options.path.as_deref())?;
     let path = store.path().to_owned();
 
     let (sender, arrivals) = mpsc::channel();
@@ -90,7 +89,7 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
         let uri = loopback.uri.clone();
         (Some(loopback), Redirect::Loopback { uri })
     };
-    let (mut pending, url) = Login::begin(provider, redirect.clone(), entropy()?)?;
+    let (mut pending, url) = begin(provider, redirect.clone())?;
 
     for addr in loopback.iter().flat_map(|loopback| &loopback.bound) {
         prompt.event(Event::Listening { addr: *addr });
@@ -270,6 +269,18 @@ fn count(ignored: &mut Vec<(Ignored, u32)>, reason: Ignored) {
 fn new_login(exchange: Exchange) -> NewLogin {
     let (client, request) = exchange.request();
     NewLogin::Code { request, client }
+}
+
+/// The authorization request, pushed where the server requires that.
+fn begin(provider: &Provider, redirect: Redirect) -> Result<(Pending, AuthorizationUrl), LoginError> {
+    match Login::start(provider, redirect, entropy()?)? {
+        Started::Ready(pending, url) => Ok((pending, url)),
+        Started::Push(push, request) => {
+            // On a thread of its own: the caller may be within a runtime.
+            let answer = account::on_own_thread(|| Ok(Http::default().send(request, None)))?;
+            Ok(push.read(answer)?)
+        }
+    }
 }
 
 /// The randomness of one attempt.

@@ -202,7 +202,8 @@ pub fn options(policy: Policy) -> Options {
 /// Figures that do not keep a test waiting.
 pub fn quick() -> Policy {
     Policy {
-        patience: Millis(100),
+        // Wine is slow.
+        patience: Millis(if cfg!(windows) { 2000 } else { 100 }),
         settle: Millis(50),
         torn_pause: Millis(5),
         reject_floor: Millis::ZERO,

@@ -6,6 +6,7 @@ use kraube_core::machine::{Blob, Revision};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -28,9 +29,12 @@ pub fn place() -> Place {
     place_in(tempfile::tempdir().expect("a temporary directory"))
 }
 
-/// In memory: for tests with thousands of durable writes, where it does not matter how long the disk takes.
+/// In memory where there is such a place: for tests with thousands of durable writes, where it does not matter how long
+/// the disk takes.
 pub fn quick_place() -> Place {
-    place_in(tempfile::tempdir_in("/dev/shm").expect("Linux has a file system in memory there"))
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    place_in(dir.expect("a temporary directory"))
 }
 
 fn place_in(dir: TempDir) -> Place {
@@ -65,10 +69,12 @@ pub fn text(store: &impl Store) -> Option<String> {
     Some(String::from_utf8(blob.bytes().to_vec()).expect("tests store text"))
 }
 
+#[cfg(unix)]
 pub fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).expect("it exists").mode() & 0o7777
 }
 
+#[cfg(unix)]
 pub fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
 }
@@ -87,6 +93,7 @@ pub const TEMP: &str = ".credentials.json.tmp";
 pub const NEXT: &str = ".credentials.json.next";
 pub const PROBE: &str = ".credentials.json.probe";
 
+#[cfg(unix)]
 /// Runs a shell script with the path as `$1`, and fails with what it said.
 pub fn sh(script: &str, path: &Path) {
     let done = Command::new("sh").arg("-ec").arg(script).arg("sh").arg(path).output().expect("there is a shell");
@@ -148,6 +155,7 @@ fn start_at(exe: &Path, wrapper: &[&str], role: &str, path: &Path) -> Helper {
     Helper { child, said }
 }
 
+#[cfg(unix)]
 /// Runs a helper to its end after a shell script of its own, in a mount namespace where the script may mount. The
 /// path is `$1`. Where there can be no such namespace this fails.
 pub fn in_namespace(setup: &str, role: &str, path: &Path) {
@@ -161,6 +169,7 @@ pub fn in_namespace(setup: &str, role: &str, path: &Path) {
     start_under(&wrapper, role, path).finish();
 }
 
+#[cfg(unix)]
 /// Runs a helper to its end as a user whom permission bits stop. `dir` is given to that user.
 pub fn as_plain_user(dir: &Path, role: &str, path: &Path) {
     if !is_root() {
@@ -177,6 +186,7 @@ pub fn as_plain_user(dir: &Path, role: &str, path: &Path) {
     start_at(&exe, &["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], role, path).finish();
 }
 
+#[cfg(unix)]
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

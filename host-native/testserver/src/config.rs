@@ -1,6 +1,7 @@
 //! What a test chooses: how the server behaves, and which faults it commits.
 
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the server behaves. The default is the strictest server that still serves everybody: any client, rotation at
@@ -42,6 +43,23 @@ pub struct Config {
     pub metadata_members: Members,
     /// The status of the revocation endpoint. With any but 200 nothing is revoked.
     pub revocation_status: u16,
+    /// Whether a browser page of another origin may read the answers of the token and the revocation endpoint, of the
+    /// metadata and of the protected resource. Without it, requests still take effect: the browser keeps back the answer.
+    pub cors: bool,
+    /// Folders whose files are served as well, for a browser application under test. Read once, at the start.
+    pub files: Vec<Files>,
+    /// Whether programs may change all this while the server runs, with a `POST` of JSON to `/control`. Read once, at the
+    /// start.
+    pub control: bool,
+}
+
+/// A folder to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The path that its files are below, without a slash at the end: `/app`.
+    pub path: String,
+    /// The folder.
+    pub folder: PathBuf,
 }
 
 /// Members of a JSON object to set, or with `None` to remove.
@@ -65,6 +83,9 @@ impl Default for Config {
             token_members: Members::new(),
             metadata_members: Members::new(),
             revocation_status: 200,
+            cors: true,
+            files: Vec::new(),
+            control: false,
         }
     }
 }

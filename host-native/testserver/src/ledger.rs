@@ -1,5 +1,6 @@
 //! The judge: which codes and tokens exist, which are spent, and what a request for them leads to. No I/O.
 
+use crate::canary::{Canaries, Canary};
 use crate::config::{Config, Fault, Shape};
 use crate::device::{self, Devices};
 use crate::observe::{Counters, Event};
@@ -16,6 +17,9 @@ use std::time::Instant;
 pub(crate) struct Ledger {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
+    pub(crate) canaries: Canaries,
+    /// Request targets with a query.
+    pub(crate) targets: Vec<String>,
     faults: VecDeque<Fault>,
     listeners: Vec<mpsc::Sender<Event>>,
     pub(crate) devices: Devices,
@@ -128,6 +132,8 @@ impl Ledger {
 
     pub(crate) fn issue_code(&mut self, request: AuthorizationRequest) -> String {
         let code = random("kr_code_", 0);
+        self.canaries.note(Canary::Code, &code);
+        request.state.iter().for_each(|state| self.canaries.note(Canary::State, state));
         self.codes.insert(code.clone(), Code { request, issued: Instant::now(), presented: None });
         self.counters.authorizations += 1;
         code
@@ -248,6 +254,7 @@ impl Ledger {
         if !is_verifier(verifier) {
             return Err(Refused::request("code_verifier is not 43 to 128 unreserved characters"));
         }
+        self.canaries.note(Canary::Verifier, verifier);
         let code_life = self.config.code_life;
         let code = self.codes.get_mut(presented).ok_or(Refused::grant("the code was not issued here"))?;
         if let Some(family) = code.presented {
@@ -364,12 +371,14 @@ impl Ledger {
 
     fn new_refresh_token(&mut self, family: usize, generation: u64) -> String {
         let token = random("kr_rt_", self.config.token_size);
+        self.canaries.note(Canary::RefreshToken, &token);
         self.refresh_tokens.insert(token.clone(), RefreshToken { family, generation });
         token
     }
 
     fn new_access_token(&mut self, family: usize) -> String {
         let token = random("kr_at_", self.config.token_size);
+        self.canaries.note(Canary::AccessToken, &token);
         self.access_tokens.insert(token.clone(), AccessToken { family, issued: Instant::now(), revoked: false });
         token
     }

@@ -39,12 +39,16 @@
 //! | metadata of the resource | `/.well-known/oauth-protected-resource/resource` |
 //! | a protected resource | `/resource` |
 //! | counters, as JSON and for people | `/counters`, `/` |
+//! | control, where [`Config::control`] allows it | `/control`, `/control/login` |
 #![forbid(unsafe_code)]
 
 mod authorize;
+mod canary;
 mod config;
+mod control;
 mod device;
 mod fault;
+mod files;
 mod ledger;
 mod observe;
 mod pages;
@@ -52,6 +56,7 @@ mod params;
 mod routes;
 mod server;
 
-pub use config::{Config, Fault, FaultKind, Members, Shape, When};
+pub use canary::Canary;
+pub use config::{Config, Fault, FaultKind, Files, Members, Shape, When};
 pub use observe::{Counters, Event};
 pub use server::{Login, Server};

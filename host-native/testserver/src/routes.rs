@@ -2,8 +2,10 @@
 
 use crate::authorize;
 use crate::config::{Config, Members, Shape, When};
+use crate::control;
 use crate::device;
 use crate::fault;
+use crate::files;
 use crate::ledger::{Granted, Refused};
 use crate::observe::Event;
 use crate::pages;
@@ -11,13 +13,14 @@ use crate::params::Params;
 use crate::server::{Shared, Socket};
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::Request;
 use axum::extract::{Extension, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::middleware::map_response;
+use axum::middleware::{map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
@@ -49,7 +52,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         open = open.route(shape.token_path(), post(token).options(preflight));
         own = own.route(shape.authorize_path(), get(authorize::request).post(authorize::decision));
     }
-    open.layer(map_response(allow_any_origin)).merge(own).with_state(shared)
+    let config = shared.ledger().config.clone();
+    if config.control {
+        own = own.merge(control::router());
+    }
+    let seen = map_request_with_state(Arc::clone(&shared), note_target);
+    let open = open.layer(map_response_with_state(Arc::clone(&shared), allow_any_origin));
+    open.merge(own).layer(seen).with_state(shared).merge(files::router(&config.files))
 }
 
 /// An answer of the token endpoint, before a fault gets at it.
@@ -191,7 +200,17 @@ async fn preflight() -> impl IntoResponse {
     (StatusCode::NO_CONTENT, headers)
 }
 
-async fn allow_any_origin(mut response: Response) -> Response {
+async fn note_target(State(shared): State<Arc<Shared>>, request: Request) -> Request {
+    if request.uri().query().is_some() {
+        shared.ledger().targets.push(request.uri().to_string());
+    }
+    request
+}
+
+async fn allow_any_origin(State(shared): State<Arc<Shared>>, mut response: Response) -> Response {
+    if !shared.ledger().config.cors {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, www-authenticate"));

@@ -1,5 +1,6 @@
 //! The thread, the sockets, and the handle that a test holds.
 
+use crate::canary::Canary;
 use crate::config::{Config, Fault};
 use crate::ledger::Ledger;
 use crate::observe::{Counters, Event};
@@ -9,6 +10,7 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -133,6 +135,17 @@ impl Server {
             access_token: granted.access_token,
             family: family as u64,
         }
+    }
+
+    /// The kinds of secrets that the text holds: of all that this server has issued or was sent so far. A test searches
+    /// with it whatever its client says and writes, where no secret belongs.
+    pub fn canaries_in(&self, text: &[u8]) -> BTreeSet<Canary> {
+        self.shared.ledger().canaries.found_in(text)
+    }
+
+    /// The targets of all requests that had a query, in the order of their arrival.
+    pub fn targets_with_query(&self) -> Vec<String> {
+        self.shared.ledger().targets.clone()
     }
 
     /// Makes every access token issued so far invalid at the resource. Refresh tokens stay.

@@ -12,6 +12,8 @@ mod report;
 mod size;
 mod stage;
 mod waiters;
+#[cfg(feature = "wasi")]
+mod wasi;
 mod worker;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -42,6 +44,10 @@ enum Process {
     /// The other processes of a measurement.
     #[command(hide = true, subcommand)]
     Worker(worker::Mode),
+    /// The components, instead of the rest; this is the folder that they are in.
+    #[cfg(feature = "wasi")]
+    #[command(hide = true)]
+    Wasi { components: std::path::PathBuf },
 }
 
 /// How thoroughly to measure.
@@ -93,6 +99,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.worker {
         Some(Process::Worker(mode)) => mode.run(),
+        #[cfg(feature = "wasi")]
+        Some(Process::Wasi { components }) => {
+            wasi::measure(components, Effort { quick: arguments.quick }).and_then(|rows| print(&arguments, &rows))
+        }
         None => measure(&arguments),
     };
     match done {
@@ -113,10 +123,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
         let row = name.measure(Effort { quick: arguments.quick });
         rows.push(row.map_err(|error| format!("{}: {error}", value.get_name()))?.named(value.get_name()));
     }
+    print(arguments, &rows)
+}
+
+fn print(arguments: &Arguments, rows: &[Row]) -> Result<()> {
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        println!("{}", serde_json::to_string_pretty(rows)?);
     } else {
-        print!("{}", report::table(&rows));
+        print!("{}", report::table(rows));
     }
     Ok(())
 }

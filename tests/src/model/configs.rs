@@ -112,6 +112,7 @@ fn kills_and_lost_answers() -> Vec<Config> {
     let kills = Faults { crashes: 2, ..NONE };
     vec![
         Config::new("3 x 3, 2 kills, 1 lost answer, grace", three).long().grace().faults(Faults { lost: 1, ..kills }),
+        Config::new("3 x 3, 2 kills, 1 lost answer, strict", three).long().faults(Faults { lost: 1, ..kills }),
         Config::new("3 x 2, 2 kills, 2 lost answers, grace", two).long().grace().faults(Faults { lost: 2, ..kills }),
         Config::new("3 x 2, 2 kills, 2 lost answers, strict", two).long().faults(Faults { lost: 2, ..kills }),
         Config::new("3 x 2, 3 lost answers, grace", two).long().grace().faults(Faults { lost: 3, ..NONE }),
@@ -232,6 +233,11 @@ fn others() -> Vec<Config> {
         Config::new("foreign login, failing write, login", &[&[FORCE, FORCE], &[LOGIN, FORCE]]).faults(Faults {
             foreign_logins: 1,
             writes: 2,
+            ..NONE
+        }),
+        Config::new("foreign login, failing read, login", &[&[LOGIN, GET]]).faults(Faults {
+            foreign_logins: 1,
+            reads: 1,
             ..NONE
         }),
         Config::new("no lock to be had", three).stored(StoredToken::Stale).faults(Faults { unsupported: 2, ..NONE }),

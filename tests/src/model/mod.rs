@@ -7,11 +7,12 @@
 
 pub mod configs;
 mod search;
-mod server;
 mod world;
 
+pub use crate::promise::Kind;
 pub use search::{Found, Report, check};
 
+use crate::promise::Replay;
 use kraube_core::policy::Policy;
 use kraube_core::time::Millis;
 
@@ -62,15 +63,6 @@ pub enum Job {
     },
     /// Logout.
     Forget,
-}
-
-/// What a server does when a spent refresh token comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Replay {
-    /// It revokes the whole family.
-    Revokes,
-    /// The one before the current token still rotates, and supersedes the current one; any older one revokes.
-    Grace,
 }
 
 /// The access token that is stored in the beginning.
@@ -128,45 +120,6 @@ pub enum Mutant {
     NoMark,
     /// `Unsaved` is not kept.
     UnsavedDropped,
-}
-
-/// What is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Two processes hold the lock.
-    TwoHolders,
-    /// Two living processes redeem at once.
-    TwoRedemptions,
-    /// A token is redeemed that is known to be spent.
-    SpentSent,
-    /// Somebody tries before the recorded `retryAt`.
-    TriedTooSoon,
-    /// Tokens were received and are neither stored, kept nor superseded.
-    RotationDropped,
-    /// A write changed tokens or members that it must not change.
-    Overwritten,
-    /// Tokens were written after a logout.
-    WrittenBack,
-    /// A rotation was written over another login.
-    OverOtherLogin,
-    /// A logout deleted another login.
-    OtherDeleted,
-    /// A token was served that is expired or rejected.
-    BadToken,
-    /// A token of another login than the run began with was served.
-    OtherAccount,
-    /// A run of a configuration without faults ended without a fresh token.
-    Needless,
-    /// A refusal was reported with the wrong reason.
-    WrongReason,
-    /// A login is lost although nothing happened that may cost it.
-    LoginLost,
-    /// The machine was given a wrong input.
-    Misuse,
-    /// A process waits and nobody can move.
-    Deadlock,
-    /// A run that need not end.
-    Endless,
 }
 
 impl Config {

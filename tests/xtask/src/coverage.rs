@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// The tests of the core, then the table; `rest` goes to cargo-llvm-cov: `--html`, `--show-missing-lines`, `--json`.
 pub(crate) fn report(rest: &[String]) -> Result<(), String> {
-    tools::cargo_tool("cargo-llvm-cov")?;
+    tools::cargo_install("cargo-llvm-cov", "0.9.1")?;
     let [cov, profdata] = llvm()?;
     let status = Command::new("cargo")
         .args(["llvm-cov", "--package", "kraube-core", "--tests", "--branch"])

@@ -24,7 +24,7 @@ const FOUND_WANTING: [i32; 2] = [2, 3];
 
 /// `rest` goes to cargo-mutants: `--file`, `--re`, `--shard 1/8`.
 pub(crate) fn check(rest: &[String]) -> Result<(), String> {
-    tools::cargo_tool("cargo-mutants")?;
+    tools::cargo_install("cargo-mutants", "27.1.0")?;
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     std::fs::create_dir_all("target/mutants").map_err(|error| format!("target/mutants: {error}"))?;
     let first = [CORE, BY_THE_CORE, &rest].concat();

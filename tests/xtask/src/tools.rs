@@ -17,6 +17,10 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "strace", package: "strace", needed_by: "the interrupted system calls" },
     Tool { program: "git", package: "git", needed_by: "the credential helpers" },
     Tool { program: "curl", package: "curl", needed_by: "the credential helpers" },
+    Tool { program: "npm", package: "npm", needed_by: "the credential helpers" },
+    Tool { program: "unshare", package: "util-linux", needed_by: "mounts and names of a test's own" },
+    Tool { program: "tinyproxy", package: "tinyproxy-bin", needed_by: "the networks with a proxy" },
+    Tool { program: "microsocks", package: "microsocks", needed_by: "the networks with a proxy" },
     Tool { program: "bash", package: "bash", needed_by: "the shell completions" },
 ];
 
@@ -32,6 +36,57 @@ pub(crate) fn for_tests() -> Result<(), String> {
         install(&[tool.package])
             .map_err(|error| format!("{} needs `{}` (package {}): {error}", tool.needed_by, tool.program, tool.package))
     })
+}
+
+/// Node and npm, in a version that the suites and the build of the JavaScript package run on.
+pub(crate) fn node() -> Result<(), String> {
+    const OLDEST: u32 = 20;
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        install(&["nodejs", "npm"]).map_err(|error| format!("the JavaScript package needs node and npm: {error}"))?;
+    }
+    let asked = Command::new("node").arg("--version").output().map_err(|error| format!("node: {error}"))?;
+    let version = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= OLDEST) {
+        return Ok(());
+    }
+    Err(format!(
+        "the JavaScript package needs node {OLDEST} or newer, and this is {version}: install it from nodejs.org"
+    ))
+}
+
+/// The packages that a `requirements.txt` names, in a folder of their own, once for each change of it. Where they are.
+pub(crate) fn python_packages(requirements: &Path, folder: &Path) -> Result<PathBuf, String> {
+    if on_path("python3").is_none() || !succeeds(Command::new("python3").args(["-m", "pip", "--version"])) {
+        install(&["python3", "python3-pip"]).map_err(|error| format!("the Python packages need pip: {error}"))?;
+    }
+    let named = std::fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let (packages, stamp) = (folder.join("packages"), folder.join("installed"));
+    if std::fs::read(&stamp).is_ok_and(|stamped| stamped == named) {
+        return Ok(packages);
+    }
+    println!("   pip install -r {}", requirements.display());
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--upgrade", "--target"]).arg(&packages).arg("-r").arg(requirements);
+    if !pip.status().is_ok_and(|status| status.success()) {
+        return Err(format!("`pip install -r {}` failed", requirements.display()));
+    }
+    std::fs::write(&stamp, named).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(packages)
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The browser of the suites: `CHROMIUM`, or Debian's.
+pub(crate) fn chromium() -> Result<(), String> {
+    let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
+    if named.unwrap_or_else(|| "/usr/bin/chromium".into()).is_file() {
+        return Ok(());
+    }
+    install(&["chromium"]).map_err(|error| format!("the browser suites need Chromium: {error}"))
 }
 
 /// Installs Debian packages, where this is a Debian and we may; otherwise says what to type.
@@ -57,14 +112,15 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     Err(format!("run this as root, then try again: {line}"))
 }
 
-/// Sees to a program that cargo itself installs.
-pub(crate) fn cargo_tool(name: &str) -> Result<(), String> {
-    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(name));
-    if on_path(name).is_some() || bin.is_some_and(|file| file.is_file()) {
+/// Compiles a program of the registry, where it is not there yet: without optimisation, which would take longer than it
+/// saves.
+pub(crate) fn cargo_install(program: &str, version: &str) -> Result<(), String> {
+    let bin = std::env::home_dir().map(|home| home.join(".cargo/bin").join(program));
+    if on_path(program).is_some() || bin.is_some_and(|file| file.is_file()) {
         return Ok(());
     }
-    println!("   installing {name}");
-    let line = ["install", "--debug", name];
+    println!("   installing {program} {version}");
+    let line = ["install", "--locked", "--debug", program, "--version", version];
     let status = Command::new("cargo").args(line).status().map_err(|error| format!("cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("run this, then try again: cargo {}", line.join(" "))) }
 }

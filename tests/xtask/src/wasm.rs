@@ -1,25 +1,16 @@
-//! Builds the core for wasm and looks at what the module imports: nothing, or the core does I/O.
+//! Builds for wasm, with whatever compiler this machine has for it; and looks at what the core imports when it is built so:
+//! nothing, or it does I/O.
 
+use crate::toolchain::{self, Source};
 use crate::tools;
-use std::path::PathBuf;
-use std::process::Command;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Debian's compiler for the web and a linker, for machines where rustup has no wasm target.
-const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+/// Debian's compiler comes without one.
+const LINKER: &str = "wasm-ld-22";
 
 /// Builds `tests/pure`, which drives every machine, and reads its import section.
 pub(crate) fn check() -> Result<(), String> {
-    let folder = target_folder()?;
-    let folder = folder.join("wasm");
-    let mut cargo = if has_target() { stock() } else { debian()? };
-    let arguments = ["build", "--release", "--package", "kraube-pure", "--target", TARGET];
-    let status = cargo.args(arguments).arg("--target-dir").arg(&folder).status().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err("the core does not build for wasm".into());
-    }
-    let file = folder.join(TARGET).join("release/kraube-pure.wasm");
-    let module = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let module = build("component/kraube-pure.wasm", &["build", "--profile", "component", "--package", "kraube-pure"])?;
     let imports = imports(&module)?;
     let functions = functions(&module)?;
     if !imports.is_empty() {
@@ -31,6 +22,30 @@ pub(crate) fn check() -> Result<(), String> {
     }
     println!("   {functions} functions in {} KiB, imports: none", module.len() / 1024);
     Ok(())
+}
+
+/// Runs cargo with these arguments for the target, and reads what it has made there.
+pub(crate) fn build(made: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    let folder = toolchain::folder("wasm")?;
+    let compiler = toolchain::source(TARGET)?;
+    let mut cargo = compiler.cargo("std,panic_abort");
+    if compiler == Source::Debian {
+        if tools::on_path(LINKER).is_none() {
+            tools::install(&["lld-22"])?;
+        }
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
+        // A panic has nobody to talk to: what it would say is left out.
+        let flags = "-Zunstable-options -Cpanic=immediate-abort";
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+    }
+    let (command, arguments) = arguments.split_first().ok_or("cargo needs a command")?;
+    cargo.args([command, "--target", TARGET, "--target-dir"]).arg(&folder).args(arguments);
+    let status = cargo.status().map_err(|error| error.to_string())?;
+    if !status.success() {
+        return Err(format!("`cargo {command} {}` failed for {TARGET}", arguments.join(" ")));
+    }
+    let file = folder.join(TARGET).join(made);
+    std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn imports(module: &[u8]) -> Result<Vec<String>, String> {
@@ -54,44 +69,4 @@ fn functions(module: &[u8]) -> Result<u32, String> {
         }
     }
     Ok(count)
-}
-
-fn target_folder() -> Result<PathBuf, String> {
-    let asked = Command::new("cargo").args(["metadata", "--format-version", "1", "--no-deps"]).output();
-    let output = asked.map_err(|error| error.to_string())?.stdout;
-    let text = String::from_utf8_lossy(&output);
-    let (_, rest) = text.split_once("\"target_directory\":\"").ok_or("cargo metadata names no target directory")?;
-    Ok(PathBuf::from(rest.split('"').next().unwrap_or_default()))
-}
-
-/// Whether the compiler in use brings the target, or rustup can.
-fn has_target() -> bool {
-    let there = || {
-        let asked = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-        asked.is_ok_and(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
-    };
-    let add = || Command::new("rustup").args(["target", "add", TARGET]).output();
-    there() || (tools::on_path("rustup").is_some() && add().is_ok_and(|output| output.status.success()) && there())
-}
-
-fn stock() -> Command {
-    Command::new("cargo")
-}
-
-/// Debian's compiler has no prebuilt library for the target, so that is built along.
-fn debian() -> Result<Command, String> {
-    if !["/usr/bin/rustc", "/usr/bin/cargo"].iter().all(|file| PathBuf::from(file).is_file())
-        || tools::on_path("wasm-ld-22").is_none()
-    {
-        tools::install(DEBIAN)
-            .map_err(|error| format!("neither rustup nor this machine has the target {TARGET}: {error}"))?;
-    }
-    let mut cargo = Command::new("/usr/bin/cargo");
-    cargo
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTC", "/usr/bin/rustc")
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .arg("-Zbuild-std=std,panic_abort");
-    Ok(cargo)
 }

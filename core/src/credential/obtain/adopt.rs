@@ -161,8 +161,9 @@ impl Run {
                 self.held = Some(now.monotonic);
                 self.reread(now)
             }
-            Locked::Changed => self.look(Look::Peek),
-            Locked::TimedOut => self.look(Look::LastPeek),
+            Locked::Changed if now.monotonic.minus(self.started) < self.policy.deadline => self.look(Look::Peek),
+            // A host that says so again and again, too, comes to an end.
+            Locked::Changed | Locked::TimedOut => self.look(Look::LastPeek),
             Locked::Unsupported(error) => {
                 self.obstacle = Cause::NoLock(error);
                 self.look(Look::LastPeek)

@@ -9,14 +9,16 @@ use kraube::Token;
 use kraube::core::secret::Secret;
 use std::path::Path;
 
-/// Give tokens to git, docker or kubectl, in their own words
+/// Give tokens to git, docker, kubectl, cargo or what reads a .netrc, in their own words
 ///
 /// git:      git config --global credential.https://git.example.com.helper '!kraube helper git'
 /// kubectl:  in the kubeconfig, users[].user.exec: apiVersion client.authentication.k8s.io/v1, command kraube,
 ///           args [helper, kubernetes], interactiveMode Never
 /// docker:   a program docker-credential-kraube in PATH, with the two lines `#!/bin/sh` and
 ///           `exec kraube helper docker "$@"`, and {"credHelpers": {"registry.example.com": "kraube"}} in config.json
-/// cargo:    needs no helper: credential-provider = "cargo:token-from-stdout kraube token"
+/// cargo:    in config.toml, [registries.NAME] credential-provider = ["kraube"]; options follow it in the list, as
+///           "--scheme", "Bearer" where the registry wants that word before the token, or "--profile", "NAME"
+/// netrc:    curl --netrc-file <(kraube helper netrc api.example.com) https://api.example.com/
 ///
 /// Name the hosts, as above: a helper that is set for all of them would give the token to each.
 #[derive(Debug, clap::Args)]
@@ -24,11 +26,11 @@ use std::path::Path;
 #[allow(rustdoc::bare_urls, reason = "the text of `--help`, shown as it stands")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    tool: Tool,
+    pub(super) tool: Tool,
 }
 
 #[derive(Debug, Subcommand)]
-enum Tool {
+pub(super) enum Tool {
     /// The credential helper protocol of git (gitcredentials(7))
     Git {
         #[command(flatten)]
@@ -45,17 +47,27 @@ enum Tool {
     },
     /// The exec credential of kubectl (client.authentication.k8s.io)
     Kubernetes,
+    /// The credential provider protocol of cargo
+    Cargo(super::cargo::Options),
+    /// The line of a .netrc, for servers that take the token as a password
+    Netrc {
+        #[command(flatten)]
+        user: User,
+        /// The host that it is for
+        #[arg(value_parser = host)]
+        host: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-struct User {
+pub(super) struct User {
     /// The user name that the server wants beside a token
-    #[arg(long, value_name = "NAME", default_value = "oauth2")]
+    #[arg(long, value_name = "NAME", default_value = "oauth2", value_parser = word)]
     username: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Docker {
+pub(super) enum Docker {
     Get,
     Store,
     Erase,
@@ -67,6 +79,12 @@ pub(crate) fn run(Args { tool }: &Args, credentials: Option<&Path>) -> Result<Co
         Tool::Git { user, operation } => git(user, operation, credentials)?,
         Tool::Docker { user, operation } => docker(user, *operation, credentials)?,
         Tool::Kubernetes => kubernetes(credentials)?,
+        Tool::Cargo(options) => super::cargo::run(options, credentials)?,
+        Tool::Netrc { user, host } => {
+            let token = obtain(&Source::open(credentials)?)?;
+            let line = format!("machine {host} login {} password {}\n", user.username, token.expose());
+            ui::print(|out| out.write_all(line.as_bytes()))?;
+        }
     }
     Ok(Code::Ok)
 }
@@ -130,8 +148,18 @@ fn kubernetes(credentials: Option<&Path>) -> Result<(), Failed> {
     })
 }
 
+/// In each of the protocols a name is one word of one line.
+fn word(name: &str) -> Result<String, &'static str> {
+    let plain = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    if plain { Ok(name.to_owned()) } else { Err("it must be one word") }
+}
+
+fn host(name: &str) -> Result<String, &'static str> {
+    if name.contains('/') { Err("give the host alone, without a scheme or a path") } else { word(name) }
+}
+
 /// A living token, however long it lives.
-fn obtain(source: &Source) -> Result<Token, Failed> {
+pub(super) fn obtain(source: &Source) -> Result<Token, Failed> {
     Life::default().obtain(source)
 }
 

@@ -60,7 +60,14 @@ static EXCHANGING: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
     process::end_when_not(|| EXCHANGING.load(Ordering::SeqCst));
-    let path = args.out.as_deref().or(credentials);
+    let path = match (args.out.as_deref(), credentials) {
+        // What stands before the word `login` is not seen by the rules of the options behind it.
+        (Some(_), Some(_)) => {
+            let advice = "--out names the file of the credentials, and so does --credentials or --profile";
+            return Err(Failed::new(Code::Usage, advice).hint("give one of them"));
+        }
+        (out, credentials) => out.or(credentials),
+    };
     if args.finish {
         let pasted = pasted()?;
         EXCHANGING.store(true, Ordering::SeqCst);
@@ -94,7 +101,7 @@ fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
     if !args.scope.is_empty() {
         provider.scopes.clone_from(&args.scope);
     }
-    Ok(provider)
+    kraube::provider::identify(provider, path).map_err(|error| Failed::of((&error).into(), &error))
 }
 
 fn start(provider: &Provider, path: Option<&Path>) -> Result<Code, Failed> {

@@ -1,11 +1,15 @@
 //! The command line, and which file runs what.
 
+mod cargo;
 mod completions;
+mod doctor;
 mod exec;
 mod helper;
+mod keep_fresh;
 mod login;
 mod logout;
 mod man;
+mod providers;
 mod status;
 mod token;
 
@@ -14,7 +18,7 @@ use crate::exit::{Code, Failed, TABLE, end};
 use clap::{Parser, Subcommand};
 use kraube::core::secret::Secret;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Keep one OAuth login alive for every process on this machine
@@ -27,6 +31,9 @@ pub(crate) struct Cli {
     /// The file with the credentials
     #[arg(long, global = true, value_name = "PATH")]
     credentials: Option<PathBuf>,
+    /// Use the credentials of this profile, one of several accounts: profiles/NAME beside the default ones
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "credentials")]
+    profile: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,25 +45,56 @@ enum Command {
     Exec(exec::Args),
     Helper(helper::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
+    KeepFresh(keep_fresh::Args),
+    Providers(providers::Args),
     Logout(logout::Args),
     Demo(demo::DemoArgs),
     Completions(completions::Args),
     Man(man::Args),
 }
 
-pub(crate) fn run(Cli { credentials, command }: &Cli) -> ExitCode {
-    let credentials = credentials.as_deref();
+impl Cli {
+    /// What was typed; or what cargo means, which starts a credential provider with one argument and nothing else.
+    pub(crate) fn parse_arguments() -> Self {
+        let mut arguments: Vec<_> = std::env::args_os().collect();
+        if let [_, only] = arguments.as_slice()
+            && only == cargo::PLUGIN
+        {
+            arguments = cargo::COMMAND.map(Into::into).to_vec();
+        }
+        Self::parse_from(arguments)
+    }
+}
+
+pub(crate) fn run(Cli { credentials, profile, command }: &Cli) -> ExitCode {
+    let named = match credentials_of(profile.as_deref(), credentials.as_deref()) {
+        Ok(named) => named,
+        Err(error) => return end(Err(error)),
+    };
+    let credentials = named.as_deref();
     end(match command {
         Command::Login(args) => login::run(args, credentials),
         Command::Token(args) => token::run(args, credentials),
         Command::Exec(args) => exec::run(args, credentials),
         Command::Helper(args) => helper::run(args, credentials),
         Command::Status(args) => status::run(args, credentials),
+        Command::Doctor(args) => doctor::run(args, credentials),
+        Command::KeepFresh(args) => keep_fresh::run(args, credentials),
+        Command::Providers(args) => providers::run(args, credentials),
         Command::Logout(args) => logout::run(args, credentials),
         Command::Demo(args) => return demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     })
+}
+
+/// The file that was named, if one was.
+fn credentials_of(profile: Option<&str>, credentials: Option<&Path>) -> Result<Option<PathBuf>, Failed> {
+    match profile.map(kraube::paths::profile_path).transpose() {
+        Ok(named) => Ok(named.or_else(|| credentials.map(Path::to_owned))),
+        Err(error) => Err(Failed::of(Code::Usage, &error)),
+    }
 }
 
 /// A secret on standard input. More than is read here, no code and no token has.
@@ -79,8 +117,10 @@ Environment:
                            by default $XDG_CONFIG_HOME/kraube/credentials.json or ~/.config/kraube/credentials.json
   KRAUBE_CLIENT_ID         the client id of your application at the provider
   KRAUBE_LOG               what to tell on standard error: off, error, warn, info, debug, trace
-  SSL_CERT_FILE            certificates to trust; on Linux in place of those of the system
-  HTTPS_PROXY, NO_PROXY    proxies
+  KRAUBE_EXTRA_CERTS       a file (PEM) of certificates to trust beside those of the system
+  SSL_CERT_FILE            the same; but on Linux in place of those of the system, as for other programs
+  HTTPS_PROXY, ALL_PROXY   the proxy: http://, https://, socks5:// or socks5h:// (names are resolved there)
+  NO_PROXY                 hosts that are reached without it
   NO_COLOR                 no color on standard error"
     )
 }

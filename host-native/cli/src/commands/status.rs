@@ -3,8 +3,7 @@
 use crate::exit::{Code, Failed};
 use crate::ui;
 use kraube::core::provider::Client;
-use kraube::core::record::Refusal;
-use kraube::core::status::{State, Status};
+use kraube::core::status::Status;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -23,7 +22,7 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
     let path = kraube::paths::credentials_path(credentials).map_err(kraube::Error::from)?;
     let status = kraube::status(Some(&path))?;
     ui::print(|out| if args.json { write_json(&status, &path, out) } else { write_text(&status, &path, out) })?;
-    if let (false, Some(hint)) = (args.json, hint(&status.state)) {
+    if let (false, Some(hint)) = (args.json, status.state.hint()) {
         ui::say("");
         ui::hint(hint);
     }
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
 
 fn write_text(status: &Status, path: &Path, out: &mut dyn Write) -> io::Result<()> {
     let mut line = |name: &str, value: &str| writeln!(out, "{name:<13}{}", ui::plain(value));
-    line("state", &describe(&status.state))?;
+    line("state", &status.state.to_string())?;
     line("credentials", &path.display().to_string())?;
     if let Some(at) = status.expires_at {
         line("expires", &format!("{} ({})", ui::date(at), ui::relative(at)))?;
@@ -84,35 +83,4 @@ struct Json<'a> {
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a Client>,
-}
-
-fn describe(state: &State) -> String {
-    match state {
-        State::Valid => "valid".to_owned(),
-        State::NeedsRefresh => "needs refresh".to_owned(),
-        State::InDoubt => "in doubt: a refresh is under way, or died on its way".to_owned(),
-        State::Refused(refusal) => match refusal {
-            Refusal::Revoked => "refused: the refresh token expired or was revoked".to_owned(),
-            Refusal::RotationLost => {
-                "refused: the answer to a refresh never arrived, and its new refresh token may have been lost"
-                    .to_owned()
-            }
-        },
-        State::Expired => "expired: there is no refresh token".to_owned(),
-        State::LoggedOut => "logged out".to_owned(),
-        State::Corrupt(error) => format!("corrupt: {error}"),
-        State::Unreadable(error) => format!("unreadable: {}", error.detail),
-        other => other.code().to_owned(),
-    }
-}
-
-fn hint(state: &State) -> Option<&'static str> {
-    match state {
-        State::NeedsRefresh => Some("the next `kraube token` refreshes it"),
-        State::InDoubt => Some("the next `kraube token` settles it"),
-        State::Refused(_) | State::Expired | State::LoggedOut => Some("log in with `kraube login`"),
-        State::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
-        State::Unreadable(_) => Some("the file and its directory must be readable and belong to you"),
-        State::Valid | _ => None,
-    }
 }

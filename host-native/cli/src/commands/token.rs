@@ -49,6 +49,8 @@ enum Format {
     Json,
     /// The header field of a request: Authorization: Bearer ...
     Header,
+    /// A line for `curl --config -`: header = "Authorization: Bearer ..."
+    Curl,
     /// An assignment that shells read: KRAUBE_ACCESS_TOKEN=...
     Env,
 }
@@ -121,6 +123,11 @@ impl Format {
         match self {
             Self::Raw => writeln!(out, "{}", token.expose()),
             Self::Header => writeln!(out, "Authorization: Bearer {}", token.expose()),
+            // In quotes, curl knows the escapes of `\` and `"` (curl(1), --config).
+            Self::Curl => {
+                let token = token.expose().replace('\\', "\\\\").replace('"', "\\\"");
+                writeln!(out, "header = \"Authorization: Bearer {token}\"")
+            }
             Self::Env => {
                 writeln!(out, "{ACCESS_TOKEN}={}", shlex::try_quote(token.expose()).map_err(io::Error::other)?)
             }

@@ -11,6 +11,7 @@ mod view;
 mod worker;
 
 use kraube::core::time::Millis;
+use kraube_testserver::Files;
 use report::Report;
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,9 +41,18 @@ pub(crate) struct DemoArgs {
     /// The port of the server; a free one by default
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "serve")]
     port: u16,
+    /// Serve the files of a folder too, for a page under test; may be repeated
+    #[arg(long, value_name = "PATH=FOLDER", value_parser = serve::parse_files, requires = "serve")]
+    files: Vec<Files>,
+    /// Let programs on this machine change what the server does, at /control
+    #[arg(long, requires = "serve")]
+    control: bool,
     /// One of the processes, which calls this resource
     #[arg(long, value_name = "URL", hide = true)]
     worker: Option<String>,
+    /// That process rejects this many of its tokens, each as soon as it has it
+    #[arg(long, value_name = "N", hide = true, requires = "worker")]
+    reject: Option<u32>,
 }
 
 /// The life of an access token at the embedded server: half of it is over when kraube refreshes.
@@ -55,7 +65,7 @@ const LATENCY: Duration = Duration::from_millis(80);
 /// Runs it. The exit code is a failure where the promise was broken.
 pub(crate) fn run(args: &DemoArgs) -> ExitCode {
     if let Some(resource) = &args.worker {
-        return worker::run(resource);
+        return worker::run(resource, args.reject);
     }
     let done = if args.serve { serve::run(args) } else { show::run(args) };
     done.unwrap_or_else(|problem| {

@@ -5,7 +5,7 @@ use super::report::Report;
 use kraube::core::machine::{Blob, Revision, StoreError, WriteError};
 use kraube::core::policy::Policy;
 use kraube::core::status::{State, status};
-use kraube::core::time::Timestamp;
+use kraube::core::time::{Millis, Timestamp};
 use kraube::store::{FileStore, Guard, NotLocked, Store};
 use kraube::{Options, TokenSource, default_credentials_path};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Asks for a token, uses it, and pauses, until the demo closes the pipe. Where the credentials are it knows as every
 /// process does: from `KRAUBE_CREDENTIALS_PATH`.
-pub(super) fn run(resource: &str) -> ExitCode {
+pub(super) fn run(resource: &str, reject: Option<u32>) -> ExitCode {
     let store = default_credentials_path().map_err(|error| error.to_string());
     let store = match store.and_then(|path: PathBuf| FileStore::open(path).map_err(|error| error.detail)) {
         Ok(store) => store,
@@ -26,6 +26,9 @@ pub(super) fn run(resource: &str) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(times) = reject {
+        return force(store, times);
+    }
     let source = TokenSource::from_store(Telling(store), Options::from_env());
     let agent = ureq::Agent::from(ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build());
     let pipe = until_closed();
@@ -51,6 +54,23 @@ pub(super) fn run(resource: &str) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+}
+
+/// Rejects one token after the other, with no pause: each call adopts what another process has stored since, or rotates.
+fn force(store: FileStore, times: u32) -> ExitCode {
+    let mut options = Options::from_env();
+    options.policy.reject_floor = Millis::ZERO;
+    let source = TokenSource::from_store(store, options);
+    for _ in 0..times {
+        match source.blocking_token() {
+            Ok(token) => source.reject(&token),
+            Err(error) => {
+                tell(&Report::Failed(error.code().to_owned()));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Disconnected when standard input ends.

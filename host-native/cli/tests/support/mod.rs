@@ -31,8 +31,13 @@ impl World {
 
     /// A login whose access token was obtained an hour ago and lives for so many milliseconds more.
     pub(crate) fn log_in(&mut self, left: i64) -> Login {
+        self.log_in_at(left, &self.server.issuer())
+    }
+
+    /// The same, where the server is reached by another address.
+    pub(crate) fn log_in_at(&mut self, left: i64, issuer: &str) -> Login {
         let login = self.server.issue_login();
-        let client = Provider::demo(&self.server.issuer()).expect("a loopback issuer").client().expect("a client id");
+        let client = Provider::demo(issuer).expect("an issuer").client().expect("a client id");
         let credentials = Credentials {
             access_token: Secret::new(login.access_token.clone()),
             refresh_token: Some(Secret::new(login.refresh_token.clone())),
@@ -52,7 +57,7 @@ impl World {
 
     /// Where the command looks by itself.
     pub(crate) fn path(&self) -> PathBuf {
-        self.home().join(".config/kraube/credentials.json")
+        self.home().join(".config").join("kraube").join("credentials.json")
     }
 
     /// A member of the stored record.

@@ -1,7 +1,7 @@
 //! Metadata, revocation, the resource, cross-origin access, and the life of the server itself.
 
 use crate::client::{form, get, is_live, raw_refresh, read_all, refresh, send, server, wait};
-use kraube_testserver::{Config, Event, Fault, FaultKind, Server};
+use kraube_testserver::{Canary, Config, Event, Fault, FaultKind, Files, Server};
 use serde_json::json;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -117,6 +117,66 @@ fn pages_of_any_origin_may_use_the_endpoints() {
 }
 
 #[test]
+fn without_cors_a_request_takes_effect_and_no_page_may_read_the_answer() {
+    let server = server(Config { cors: false, ..Config::default() });
+    let answer = refresh(&server, &server.issue_login().refresh_token);
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
+    assert_eq!(server.counters().rotations, 1);
+}
+
+#[test]
+fn files_are_served_below_their_path_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("app")).unwrap();
+    std::fs::write(folder.path().join("app/page.js"), "export {}").unwrap();
+    std::fs::write(folder.path().join("secret"), "").unwrap();
+    let files = vec![Files { path: "/page".into(), folder: folder.path().join("app") }];
+    let server = server(Config { files, ..Config::default() });
+    let at = |path: &str| get(&format!("{}{path}", server.issuer()));
+    let script = at("/page/page.js");
+    assert_eq!(
+        (script.status, script.text.as_str(), script.header("content-type")),
+        (200, "export {}", "text/javascript")
+    );
+    assert_eq!(script.header("content-security-policy"), "frame-ancestors 'none'");
+    assert_eq!(script.header("x-content-type-options"), "nosniff");
+    for missing in ["/page/secret", "/page/../secret", "/page/%2e%2e/secret", "/secret"] {
+        assert_eq!(at(missing).status, 404, "{missing}");
+    }
+    assert_eq!(at("/counters").status, 200);
+}
+
+#[test]
+fn a_program_without_the_handle_can_change_the_server() {
+    let server = server(Config { control: true, ..Config::default() });
+    let post = |path: &str, body: &str| {
+        let content_type = [("content-type", "application/json")];
+        send("POST", &format!("{}{path}", server.issuer()), &content_type, body)
+    };
+    let login = post("/control/login", "").json();
+    let (first, token) = (login["accessToken"].as_str().unwrap(), login["refreshToken"].as_str().unwrap());
+    assert!(is_live(&server, first) && server.family_alive(token));
+    assert_eq!(post("/control", r#"{"accessLife": 2000, "grace": 60000, "expireAccessTokens": true}"#).status, 200);
+    assert!(!is_live(&server, first));
+    assert_eq!(refresh(&server, token).json()["expires_in"], 2);
+    assert_eq!(refresh(&server, token).status, 200);
+    assert_eq!(post("/control", r#"{"grace": null}"#).status, 200);
+    assert_eq!(refresh(&server, token).error(), (400, "invalid_grant".into()));
+    assert_eq!(post("/control", r#"{"acessLife": 1}"#).status, 422);
+    let plain = send("POST", &format!("{}/control", server.issuer()), &[("content-type", "text/plain")], "{}");
+    assert_eq!(plain.status, 415, "what a page of another origin can send without a preflight");
+}
+
+#[test]
+fn nobody_changes_a_server_that_does_not_allow_it() {
+    let server = server(Config::default());
+    let content_type = [("content-type", "application/json")];
+    for path in ["/control", "/control/login"] {
+        assert_eq!(send("POST", &format!("{}{path}", server.issuer()), &content_type, "{}").status, 404);
+    }
+}
+
+#[test]
 fn tokens_can_be_large() {
     let server = server(Config { token_size: 65536, ..Config::default() });
     let login = server.issue_login();
@@ -143,4 +203,19 @@ fn a_port_that_is_taken_is_an_error() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     assert!(Server::spawn(Config { port, ..Config::default() }).is_err());
+}
+
+#[test]
+fn canaries_are_found_in_what_a_client_says() {
+    let server = server(Config::default());
+    let login = server.issue_login();
+    let said = format!("Bearer {}", login.access_token);
+    assert_eq!(server.canaries_in(said.as_bytes()), [Canary::AccessToken].into());
+    assert_eq!(server.canaries_in(&login.refresh_token.as_bytes()[20..]), [Canary::RefreshToken].into());
+    assert_eq!(server.canaries_in(b"kr_rt_ and nothing that was ever issued"), [].into());
+    assert_eq!(server.targets_with_query(), [""; 0]);
+    let leaking = format!("{}?access_token={}", server.resource_url(), login.access_token);
+    assert_eq!(get(&leaking).status, 401);
+    let targets = server.targets_with_query().concat();
+    assert_eq!(server.canaries_in(targets.as_bytes()), [Canary::AccessToken].into(), "{targets}");
 }

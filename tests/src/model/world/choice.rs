@@ -2,7 +2,7 @@
 
 use super::World;
 use super::process::State;
-use crate::model::server::{Asks, Manner};
+use crate::promise::server::{Asks, Manner};
 use kraube_core::machine::{Action, Revision};
 use kraube_core::time::Millis;
 

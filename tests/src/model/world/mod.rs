@@ -4,25 +4,24 @@
 mod choice;
 mod judge;
 mod process;
-mod stored;
 
-pub(super) use choice::Choice;
-pub(super) use judge::Wrong;
-
-use super::server::{Answered, Asks, Family, Manner, Server, Token, client};
 use super::{Config, Faults, Job, Kind, Mutant, StoredToken};
+use crate::promise::running::Running;
+use crate::promise::server::{Answered, Asks, Family, Manner, Rules, Server, Token, credentials};
+use crate::promise::stored::Stored;
+use crate::promise::{self, Facts, Received, Wrong, is_settled};
+pub(super) use choice::Choice;
 use kraube_core::credential::{Install, NewLogin};
 use kraube_core::http::{SendError, SendErrorKind};
 use kraube_core::machine::{
     Action, Blob, Input, Locked, Machine, Revision, Step, StoreError, StoreErrorKind, WriteError,
 };
-use kraube_core::record::{Credentials, LoginId};
+use kraube_core::record::LoginId;
 use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Now, Timestamp};
-use process::{Memo, Process, Received, Running, State, print};
+use process::{Memo, Process, State, print};
 use std::fmt;
 use std::rc::Rc;
-use stored::Stored;
 
 const EPOCH: u64 = 1_700_000_000_000;
 const HOUR: Millis = Millis::from_secs(3600);
@@ -207,10 +206,8 @@ impl World {
                 Input::Locked(Locked::Held)
             }
             Action::Read => {
-                let family = self.store.as_ref().and_then(|stored| stored.refresh).map(|(family, _)| family);
-                if self.process(p).saw.is_none() {
-                    self.process_mut(p).saw = family;
-                }
+                let store = self.store.clone();
+                self.process_mut(p).facts.reads(store.as_deref());
                 Input::Read(Ok(self.store.as_ref().map(|stored| stored.blob.clone())))
             }
             Action::Send { request, holds } => {
@@ -231,20 +228,15 @@ impl World {
         let Some(asks) = asks else {
             return self.require(false, Kind::Misuse, || "a request that the server does not know".into());
         };
-        if let Asks::Refresh(token @ (family, generation)) = asks {
-            let at_once = self
-                .requests
-                .iter()
-                .any(|other| other.sender.is_some() && matches!(other.asks, Asks::Refresh(other) if other.0 == family));
+        if let Asks::Refresh(token @ (family, _)) = asks {
+            let at_once =
+                self.requests.iter().any(|other| other.sender.is_some() && promise::at_once(&other.asks, family));
             self.require(!at_once, Kind::TwoRedemptions, || {
                 format!("process {p} redeems {token:?} beside another one")
             });
-            let known = &self.server.families[usize::from(family)];
-            let fine = !known.is_spent(generation) || known.is_doubted(generation);
-            self.require(fine, Kind::SpentSent, || format!("process {p} redeems {token:?}"));
-            let early = self.quiet.is_some_and(|(quiet, until)| quiet == Some(token) && until > self.now().wall);
-            self.require(!early, Kind::TriedTooSoon, || format!("process {p} redeems {token:?}"));
-            self.process_mut(p).sent = Some(token);
+            let wall = self.now().wall;
+            promise::redeems(&mut self.wrong, p, token, &self.server, self.quiet, wall);
+            self.process_mut(p).facts.sent = Some(token);
         }
         self.requests.push(UnderWay { asks, sender: Some(p), answer: None, outlasted_by: 0 });
     }
@@ -252,9 +244,10 @@ impl World {
     fn arrive(&mut self, at: usize, manner: Manner) {
         let asks = self.requests[at].asks;
         let life = if self.config.dead_on_arrival { 0.005 } else { 3600.0 };
-        let answer = self.server.answer(asks, manner, self.config.replay, self.config.rotates, life);
+        let rules = Rules { replay: self.config.replay, rotates: self.config.rotates, life };
+        let answer = self.server.answer(asks, manner, rules, self.now().wall);
         match manner {
-            Manner::Properly => {}
+            Manner::Properly | Manner::Overloaded | Manner::Redirects | Manner::Garbles => {}
             Manner::Spends | Manner::Fails => self.left.server_errors -= 1,
             Manner::Throttles => self.left.throttles -= 1,
             Manner::NotFound => self.left.statuses -= 1,
@@ -280,14 +273,15 @@ impl World {
                 self.clock.0 += 10;
             }
             // A new login takes the place of what is kept: it is stored, or kept in its stead.
-            let earlier = self.process(p).received.clone();
+            let earlier = self.process(p).facts.received.clone();
             let new_login = matches!(request.asks, Asks::Code(_));
-            let fine = new_login || earlier.as_ref().is_none_or(|earlier| self.is_settled(earlier));
+            let fine =
+                new_login || earlier.as_ref().is_none_or(|earlier| is_settled(earlier, self.visible().map(Rc::as_ref)));
             self.require(fine, Kind::RotationDropped, || format!("process {p} redeems before it has stored"));
             self.give_up(earlier);
             let parent = if let Asks::Refresh(token) = request.asks { Some(token) } else { None };
-            let over = self.stored_family();
-            self.process_mut(p).received = Some(Received { access, parent, over });
+            let over = self.process(p).facts.over;
+            self.process_mut(p).facts.received = Some(Received { access, parent, over });
         }
         self.step(p, Input::Replied(Ok(answer.response)));
     }
@@ -337,9 +331,10 @@ impl World {
                 if self.config.mutant == Some(Mutant::NoMark) && new.marked {
                     return Ok(());
                 }
-                self.judge_write(p, &new, obtains);
-                if self.process(p).received.as_ref().map(|received| received.access) == new.access {
-                    self.process_mut(p).received = None;
+                let facts = self.process(p).facts.clone();
+                promise::writes(&mut self.wrong, p, self.store.as_deref(), &new, obtains, &facts);
+                if self.process(p).facts.received.as_ref().map(|received| received.access) == new.access {
+                    self.process_mut(p).facts.received = None;
                 }
                 match new.retry_at {
                     Some(until) => self.quiet = Some((new.refresh, until)),
@@ -351,7 +346,9 @@ impl World {
             }
             Action::Lock { .. } | Action::Read | Action::Send { .. } | Action::Wait { .. } => Ok(()),
             Action::Delete { .. } => {
-                self.judge_delete(p);
+                let facts = self.process(p).facts.clone();
+                let stored = self.visible().cloned();
+                promise::deletes(&mut self.wrong, p, stored.as_deref(), &facts);
                 (self.store, self.deleted) = (None, true);
                 Ok(())
             }
@@ -394,11 +391,7 @@ impl World {
         self.store.as_ref().map(|stored| stored.revision)
     }
 
-    /// The family that is stored, or about to be.
-    fn stored_family(&self) -> Option<u8> {
-        self.visible()?.access.map(|(family, _)| family)
-    }
-
+    /// What is stored, or about to be.
     fn visible(&self) -> Option<&Rc<Stored>> {
         self.store.as_ref().filter(|stored| stored.others.is_some()).or(self.foreign.as_ref())
     }
@@ -424,9 +417,7 @@ impl World {
             holds: None,
             kept: None,
             last: Some(Secret::new("a0-0").fingerprint()),
-            received: None,
-            sent: None,
-            saw: None,
+            facts: Facts::default(),
             code: "",
         };
         self.processes = (0..count).map(|_| Rc::new(process.clone())).collect();
@@ -461,17 +452,6 @@ impl World {
 
 fn unanswered(kind: SendErrorKind) -> Input {
     Input::Replied(Err(SendError { kind, detail: "lost".into() }))
-}
-
-fn credentials(family: u8, expires_at: Timestamp, obtained_at: Timestamp) -> Credentials {
-    Credentials {
-        access_token: Secret::new(format!("a{family}-0")),
-        refresh_token: Some(Secret::new(format!("r{family}-0"))),
-        expires_at,
-        obtained_at: Some(obtained_at),
-        scope: None,
-        client: Some(client()),
-    }
 }
 
 impl fmt::Display for World {

@@ -1,15 +1,14 @@
 //! The processes: what a host does between the steps of its machines.
 
-use super::{HOUR, World, credentials};
-use crate::model::server::{Asks, Token, client};
-use crate::model::{Job, Kind, Mutant};
-use kraube_core::credential::{
-    Forget, Forgotten, Install, InstallError, Installed, NewLogin, Obtain, Outcome, Ready, Settle, Unsaved, Wanted,
-};
-use kraube_core::http::Request;
-use kraube_core::machine::{Action, Input, Machine, Step};
+use super::{HOUR, World};
+use crate::model::{Job, Mutant};
+use crate::promise::running::{Ending, Running, Stepped};
+use crate::promise::server::{Asks, client, code_request, credentials};
+use crate::promise::{self, Facts, Received};
+use kraube_core::credential::{Forget, Install, InstallError, NewLogin, Obtain, Unsaved, Wanted};
+use kraube_core::machine::{Action, Input};
 use kraube_core::record::{LoginId, RunId};
-use kraube_core::secret::{Fingerprint, Secret};
+use kraube_core::secret::Fingerprint;
 use kraube_core::time::Millis;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::cell::RefCell;
@@ -29,11 +28,7 @@ pub(super) struct Process {
     pub(super) holds: Option<u8>,
     pub(super) kept: Option<Rc<Unsaved>>,
     pub(super) last: Option<Fingerprint>,
-    pub(super) received: Option<Received>,
-    /// The refresh token that this run sent last.
-    pub(super) sent: Option<Token>,
-    /// The family that this run saw first.
-    pub(super) saw: Option<u8>,
+    pub(super) facts: Facts,
     pub(super) code: &'static str,
 }
 
@@ -52,21 +47,6 @@ pub(super) struct Live {
     pub(super) print: u128,
 }
 
-#[derive(Clone, Hash)]
-#[allow(clippy::large_enum_variant)] // It is behind a pointer.
-pub(super) enum Running {
-    Obtain(Obtain),
-    Install(Install),
-    Forget(Forget),
-}
-
-#[allow(clippy::large_enum_variant, reason = "it is looked at and dropped")]
-pub(super) enum Ending {
-    Obtain(Outcome),
-    Install(Installed),
-    Forget(Forgotten),
-}
-
 /// What a machine did with an input. The same machine meets the same input in many worlds, and is pure.
 #[derive(Clone)]
 pub(super) enum Next {
@@ -75,16 +55,6 @@ pub(super) enum Next {
 }
 
 pub(super) type Memo = RefCell<HashMap<u128, Next>>;
-
-/// Tokens that were received and not stored yet.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Received {
-    pub(super) access: Token,
-    /// The refresh token that was redeemed for them; `None` for a new login.
-    pub(super) parent: Option<Token>,
-    /// The family that was stored then.
-    pub(super) over: Option<u8>,
-}
 
 impl World {
     pub(super) fn step(&mut self, p: u8, input: Input) {
@@ -96,11 +66,7 @@ impl World {
         let print = print(&(live.print, &input, now));
         let known = self.memo.borrow().get(&print).cloned();
         let next = known.unwrap_or_else(|| {
-            let next = match live.machine.clone() {
-                Running::Obtain(machine) => of(machine.step(input, now), Running::Obtain, Ending::Obtain),
-                Running::Install(machine) => of(machine.step(input, now), Running::Install, Ending::Install),
-                Running::Forget(machine) => of(machine.step(input, now), Running::Forget, Ending::Forget),
-            };
+            let next = Next::from(live.machine.clone().step(input, now));
             self.memo.borrow_mut().insert(print, next.clone());
             next
         });
@@ -128,7 +94,7 @@ impl World {
         let (policy, now) = (self.config.policy.clone(), self.now());
         let first_run = if self.probe { 1000 } else { 0 };
         let process = self.process_mut(p);
-        (process.sent, process.saw) = (None, None);
+        process.facts = process.facts.left();
         let next = match job {
             Job::Get | Job::Force => {
                 let rejected = process.last.filter(|_| job == Job::Force);
@@ -138,28 +104,22 @@ impl World {
                     Some(unsaved) => Obtain::start_unsaved(wanted, policy, id, unsaved, now),
                     None => Obtain::start(wanted, policy, id, now),
                 };
-                of(step, Running::Obtain, Ending::Obtain)
+                Stepped::from(step)
             }
             Job::Install { family, code } => {
                 let new = if code {
-                    let body = Secret::new(format!("grant_type=authorization_code&code=c{family}"));
-                    let request = Request {
-                        url: client().token_endpoint,
-                        content_type: "application/x-www-form-urlencoded",
-                        body,
-                    };
-                    NewLogin::Code { request, client: client() }
+                    NewLogin::Code { request: code_request(family), client: client() }
                 } else {
                     NewLogin::Credentials(credentials(family, now.wall.plus(HOUR), now.wall))
                 };
-                of(Install::start(new, LoginId(format!("L{family}")), policy), Running::Install, Ending::Install)
+                Stepped::from(Install::start(new, LoginId(format!("L{family}")), policy))
             }
             Job::Forget => {
                 let kept = process.kept.as_deref().cloned();
-                of(Forget::start(true, policy, kept), Running::Forget, Ending::Forget)
+                Stepped::from(Forget::start(true, policy, kept))
             }
         };
-        self.proceed(p, next);
+        self.proceed(p, Next::from(next));
     }
 
     /// What a host does when a machine is done.
@@ -168,28 +128,23 @@ impl World {
         let probe = self.probe;
         let process = self.process_mut(p);
         let before = process.kept.take().map(|kept| Unsaved::clone(&kept));
-        let (keep, last) = match ending {
-            Ending::Obtain(outcome) => {
-                (outcome.keep(before), ready(outcome).map(|ready| ready.access_token.fingerprint()))
-            }
-            Ending::Install(installed) => {
-                (installed.keep(before), installed.as_ref().ok().map(|stored| stored.access_token.fingerprint()))
-            }
-            Ending::Forget(forgotten) => (forgotten.keep(before), None),
+        let keep = ending.keep(before);
+        let last = match ending {
+            Ending::Obtain(_) => ending.ready().map(|ready| ready.access_token.fingerprint()),
+            Ending::Install(installed) => installed.as_ref().ok().map(|stored| stored.access_token.fingerprint()),
+            Ending::Forget(_) => None,
         };
         process.last = last.or(process.last);
         if probe {
             process.code = ending.code();
         }
         let keep = keep.filter(|_| self.config.mutant != Some(Mutant::UnsavedDropped));
-        let over = self.stored_family();
-        let received = self.process(p).received.clone();
+        let over = self.process(p).facts.over;
+        let received = self.process(p).facts.received.clone();
         let received = match (received, &keep) {
             (Some(received), None) => {
-                let settled = self.is_settled(&received);
-                self.require(settled, Kind::RotationDropped, || {
-                    format!("process {p} has dropped {:?}", received.access)
-                });
+                let stored = self.visible().cloned();
+                promise::drops(&mut self.wrong, p, &received, stored.as_deref());
                 None
             }
             (earlier, Some(_)) if matches!(ending, Ending::Install(Err(InstallError::Unsaved(_)))) => {
@@ -205,7 +160,7 @@ impl World {
         if keep.is_none() {
             process.holds = None;
         }
-        process.received = received;
+        process.facts.received = received;
         process.kept = keep.map(Rc::new);
         process.job += 1;
         self.start_job(p);
@@ -215,9 +170,9 @@ impl World {
         let process = self.process_mut(p);
         process.state = state;
         process.holds = None;
-        (process.sent, process.saw) = (None, None);
+        process.facts = process.facts.left();
         let kept = process.kept.take().is_some();
-        let received = process.received.take();
+        let received = process.facts.received.take();
         self.unsaved_lost |= kept;
         self.give_up(received);
         for request in &mut self.requests {
@@ -246,39 +201,22 @@ impl Hash for Live {
 impl Process {
     pub(super) fn awaits(&self) -> &'static str {
         match &self.state {
-            State::Runs(live) => match &live.machine {
-                Running::Obtain(machine) => machine.awaits(),
-                Running::Install(machine) => machine.awaits(),
-                Running::Forget(machine) => machine.awaits(),
-            },
+            State::Runs(live) => live.machine.awaits(),
             State::Ended => "ended",
             State::Killed => "killed",
         }
     }
 }
 
-impl Ending {
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::Obtain(Outcome::Ready(_)) => "ready",
-            Self::Obtain(Outcome::Unsaved(_)) => "unsaved",
-            Self::Obtain(Outcome::Failed(failure)) => failure.code(),
-            Self::Install(Ok(_)) => "installed",
-            Self::Install(Err(error)) => InstallError::code(error),
-            Self::Forget(Forgotten::Misuse(_)) => "misuse",
-            Self::Obtain(_) | Self::Forget(_) => "other",
+impl From<Stepped> for Next {
+    fn from(stepped: Stepped) -> Self {
+        match stepped {
+            Stepped::Runs(machine, action) => {
+                let print = print(&(&machine, &action));
+                Self::Runs(Rc::new(Live { machine, action, print }))
+            }
+            Stepped::Done(ending) => Self::Done(Rc::new(ending)),
         }
-    }
-}
-
-pub(super) fn of<M, O>(step: Step<M, O>, machine: fn(M) -> Running, ending: fn(O) -> Ending) -> Next {
-    match step {
-        Step::Continue(next, action) => {
-            let machine = machine(next);
-            let print = print(&(&machine, &action));
-            Next::Runs(Rc::new(Live { machine, action, print }))
-        }
-        Step::Done(outcome) => Next::Done(Rc::new(ending(outcome))),
     }
 }
 
@@ -286,11 +224,4 @@ pub(super) fn print(value: &impl Hash) -> u128 {
     let mut hasher = SipHasher13::new();
     value.hash(&mut hasher);
     hasher.finish128().as_u128()
-}
-
-pub(super) fn ready(outcome: &Outcome) -> Option<&Ready> {
-    if let Outcome::Unsaved(unsaved) = outcome {
-        return unsaved.ready.as_ref();
-    }
-    if let Outcome::Ready(ready) = outcome { Some(ready) } else { None }
 }

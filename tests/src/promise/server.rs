@@ -1,41 +1,65 @@
-//! The authorization server of the model: families of refresh tokens. A refresh token is `r<family>-<generation>`, an
-//! access token `a<family>-<number>`, a code `c<family>`.
+//! The authorization server of the model and the simulator: families of refresh tokens. A refresh token is
+//! `r<family>-<generation>`, an access token `a<family>-<number>`, a code `c<family>`.
 
-use super::Replay;
 use kraube_core::http::{Endpoint, Request, Response};
 use kraube_core::provider::{Client, TokenBody};
+use kraube_core::record::Credentials;
+use kraube_core::secret::Secret;
+use kraube_core::time::{Millis, Timestamp};
+
+/// What a server does when a spent refresh token comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Replay {
+    /// It revokes the whole family.
+    Revokes,
+    /// The one before the current token still rotates, and supersedes the current one; any older one revokes.
+    Grace,
+    /// The same, for this long after the rotation.
+    GraceFor(Millis),
+}
+
+/// How a server rotates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) replay: Replay,
+    /// Whether an answer to a refresh has a new refresh token.
+    pub(crate) rotates: bool,
+    /// How long an access token lives, in seconds.
+    pub(crate) life: f64,
+}
 
 /// The families, by number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Server {
-    pub(super) families: Vec<Family>,
+pub(crate) struct Server {
+    pub(crate) families: Vec<Family>,
 }
 
 /// The refresh tokens of one login.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Family {
+pub(crate) struct Family {
     /// Its code is not spent yet.
-    pub(super) unborn: bool,
+    pub(crate) unborn: bool,
     /// The generation that may be redeemed.
-    pub(super) current: u8,
-    previous: Option<u8>,
+    pub(crate) current: u8,
+    /// The generation before, and until when it may be redeemed (`None`: for ever).
+    previous: Option<(u8, Option<Timestamp>)>,
     /// How many access tokens were issued.
-    issued: u8,
-    pub(super) revoked: bool,
+    pub(crate) issued: u8,
+    pub(crate) revoked: bool,
     /// Revoked because a client asked for it.
-    pub(super) on_request: bool,
+    pub(crate) on_request: bool,
     /// One bit a generation: it may be spent and its successor lost.
-    pub(super) doubted: u32,
+    pub(crate) doubted: u128,
     /// One bit a generation: a client had no answer, or one that tells nothing.
-    unknown: u32,
+    unknown: u128,
 }
 
 /// A token by its place: family and number.
-pub(super) type Token = (u8, u8);
+pub(crate) type Token = (u8, u8);
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Asks {
+pub(crate) enum Asks {
     Refresh(Token),
     Code(u8),
     Revoke(u8),
@@ -43,25 +67,31 @@ pub(super) enum Asks {
 
 /// How a server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     Properly,
     /// Does what is asked, and answers 500.
     Spends,
     Fails,
     Throttles,
     NotFound,
+    /// 503 with `Retry-After`, and nothing is done.
+    Overloaded,
+    /// 307 to another host, and nothing is done.
+    Redirects,
+    /// Does what is asked, and answers with a page.
+    Garbles,
 }
 
 /// An answer, and the access token in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Answered {
-    pub(super) response: Response,
-    pub(super) access: Option<Token>,
+pub(crate) struct Answered {
+    pub(crate) response: Response,
+    pub(crate) access: Option<Token>,
 }
 
 /// Where the server is.
 #[allow(clippy::expect_used)]
-pub(super) fn client() -> Client {
+pub(crate) fn client() -> Client {
     let endpoint = |url| Endpoint::parse(url).expect("a valid URL");
     Client {
         name: "m".into(),
@@ -75,14 +105,32 @@ pub(super) fn client() -> Client {
     }
 }
 
+/// The first tokens of a family.
+pub(crate) fn credentials(family: u8, expires_at: Timestamp, obtained_at: Timestamp) -> Credentials {
+    Credentials {
+        access_token: Secret::new(format!("a{family}-0")),
+        refresh_token: Some(Secret::new(format!("r{family}-0"))),
+        expires_at,
+        obtained_at: Some(obtained_at),
+        scope: None,
+        client: Some(client()),
+    }
+}
+
+/// The request that spends the code of a family.
+pub(crate) fn code_request(family: u8) -> Request {
+    let body = Secret::new(format!("grant_type=authorization_code&code=c{family}"));
+    Request { url: client().token_endpoint, content_type: "application/x-www-form-urlencoded", body }
+}
+
 /// `r1-2` or `a1-2`.
-pub(super) fn token(text: &str) -> Option<Token> {
+pub(crate) fn token(text: &str) -> Option<Token> {
     let (family, number) = text.get(1..)?.split_once('-')?;
     Some((family.parse().ok()?, number.parse().ok()?))
 }
 
 impl Asks {
-    pub(super) fn of(request: &Request) -> Option<Self> {
+    pub(crate) fn of(request: &Request) -> Option<Self> {
         let body = request.body.expose();
         let parameter = |name: &str| body.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         if request.url.as_str().ends_with("/r") {
@@ -94,7 +142,7 @@ impl Asks {
         }
     }
 
-    pub(super) fn family(self) -> u8 {
+    pub(crate) fn family(self) -> u8 {
         match self {
             Self::Refresh((family, _)) | Self::Code(family) | Self::Revoke(family) => family,
         }
@@ -103,9 +151,9 @@ impl Asks {
 
 impl Server {
     /// A request arrives.
-    pub(super) fn answer(&mut self, asks: Asks, manner: Manner, replay: Replay, rotates: bool, life: f64) -> Answered {
+    pub(crate) fn answer(&mut self, asks: Asks, manner: Manner, rules: Rules, now: Timestamp) -> Answered {
         let status = |status: u16, body: &str| {
-            let retry_after = (status == 429).then(|| "60".to_owned());
+            let retry_after = matches!(status, 429 | 503).then(|| "60".to_owned());
             let content_type = Some("application/json".to_owned());
             Answered { response: Response { status, content_type, retry_after, body: body.into() }, access: None }
         };
@@ -113,7 +161,9 @@ impl Server {
             Manner::Fails => return status(500, ""),
             Manner::Throttles => return status(429, ""),
             Manner::NotFound => return status(404, ""),
-            Manner::Properly | Manner::Spends => {}
+            Manner::Overloaded => return status(503, ""),
+            Manner::Redirects => return status(307, ""),
+            Manner::Properly | Manner::Spends | Manner::Garbles => {}
         }
         let number = asks.family();
         let family = &mut self.families[usize::from(number)];
@@ -123,19 +173,23 @@ impl Server {
                 return status(200, "");
             }
             Asks::Code(_) => std::mem::take(&mut family.unborn),
-            Asks::Refresh((_, generation)) => family.redeem(generation, replay, rotates),
+            Asks::Refresh((_, generation)) => family.redeem(generation, rules, now),
         };
         if manner == Manner::Spends {
             return status(500, "");
+        }
+        if manner == Manner::Garbles {
+            return status(200, "<html>");
         }
         if !issues {
             return status(400, r#"{"error":"invalid_grant"}"#);
         }
         let (current, access) = (family.current, family.issued);
         let refresh = match asks {
-            Asks::Refresh(_) if !rotates => String::new(),
+            Asks::Refresh(_) if !rules.rotates => String::new(),
             Asks::Refresh(_) | Asks::Code(_) | Asks::Revoke(_) => format!(r#","refresh_token":"r{number}-{current}""#),
         };
+        let life = rules.life;
         let body = format!(r#"{{"access_token":"a{number}-{access}","expires_in":{life}{refresh}}}"#);
         Answered { access: Some((number, access)), ..status(200, &body) }
     }
@@ -143,40 +197,50 @@ impl Server {
 
 impl Family {
     /// Whether tokens are issued.
-    fn redeem(&mut self, generation: u8, replay: Replay, rotates: bool) -> bool {
+    fn redeem(&mut self, generation: u8, rules: Rules, now: Timestamp) -> bool {
         if self.revoked || self.unborn {
             return false;
         }
-        let again = replay == Replay::Grace && self.previous == Some(generation);
+        let again =
+            self.previous.is_some_and(|(known, until)| known == generation && until.is_none_or(|until| now <= until));
         if generation != self.current && !again {
             self.revoked = true;
             return false;
         }
         self.issued += 1;
-        if rotates {
-            self.previous = Some(generation);
+        if rules.rotates {
+            self.previous = match rules.replay {
+                Replay::Revokes => None,
+                Replay::Grace => Some((generation, None)),
+                Replay::GraceFor(time) => Some((generation, Some(now.plus(time)))),
+            };
             self.current += 1;
         }
         true
     }
 
-    pub(super) fn is_spent(&self, generation: u8) -> bool {
+    pub(crate) fn is_spent(&self, generation: u8) -> bool {
         generation < self.current
     }
 
-    pub(super) fn is_doubted(&self, generation: u8) -> bool {
+    pub(crate) fn is_doubted(&self, generation: u8) -> bool {
         self.doubted & (1 << generation) != 0
     }
 
-    pub(super) fn is_unknown(&self, generation: u8) -> bool {
+    pub(crate) fn is_unknown(&self, generation: u8) -> bool {
         self.unknown & (1 << generation) != 0
     }
 
-    pub(super) fn leave_unknown(&mut self, generation: u8) {
+    pub(crate) fn leave_unknown(&mut self, generation: u8) {
         self.unknown |= 1 << generation;
     }
 
-    pub(super) fn doubt(&mut self, generation: u8) {
+    pub(crate) fn settle(&mut self, generation: u8) {
+        self.doubted &= !(1 << generation);
+        self.unknown &= !(1 << generation);
+    }
+
+    pub(crate) fn doubt(&mut self, generation: u8) {
         self.doubted |= 1 << generation;
     }
 }

@@ -1,0 +1,166 @@
+//! Which client an application is at a server: registered there before, known by a document of its own (OAuth Client ID
+//! Metadata Document), registered now (RFC 7591), or, where none of these is possible, the person is asked.
+
+use crate::http::{Endpoint, Request, Response, SendError};
+use crate::json::{self, Value};
+use crate::provider::{Client, LoopbackHost, Provider, RedirectRules};
+use crate::secret::Secret;
+use crate::token::read_error;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::Deserialize;
+
+/// How a provider gets its client identifier.
+#[derive(Debug)]
+pub enum Identity {
+    /// The provider as it can be used; one that still has no client identifier is refused by the login, whose error asks
+    /// the person for one.
+    Settled(Provider),
+    /// Send this, and give the answer to [`Registration::read`].
+    Register(Registration, Request),
+}
+
+/// Decides on the client identifier, in this order: the one that the provider has; the one of a login that is stored and
+/// was issued by the same server; the URL of the application's own metadata document, where the server takes one; a new
+/// registration, where the server has an endpoint for it.
+pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> Identity {
+    if provider.client().is_ok() {
+        return Identity::Settled(provider);
+    }
+    // Never one of another server (RFC 9700 section 4.4).
+    let same_server = |client: &&Client| client.issuer.is_some() && client.issuer == provider.issuer;
+    let before = stored.filter(same_server).map(|client| client.client_id.clone());
+    let document = document.filter(|_| provider.client_id_metadata_document_supported);
+    if let Some(client_id) = before.or_else(|| document.map(|url| url.as_str().into())) {
+        return Identity::Settled(Provider { client_id: Some(client_id), ..provider });
+    }
+    match provider.registration_endpoint.clone() {
+        None => Identity::Settled(provider),
+        Some(url) => {
+            let body = Secret::new(registration(&provider));
+            Identity::Register(Registration { provider }, Request { url, content_type: "application/json", body })
+        }
+    }
+}
+
+/// A registration whose answer is awaited.
+#[derive(Debug)]
+pub struct Registration {
+    provider: Provider,
+}
+
+impl Registration {
+    /// Reads the answer (RFC 7591 section 3.2).
+    ///
+    /// # Errors
+    /// [`RegistrationError`]: there is no client identifier.
+    pub fn read(self, answer: Result<Response, SendError>) -> Result<Provider, RegistrationError> {
+        let response = answer.map_err(|error| RegistrationError::Unreachable(error.detail))?;
+        if !matches!(response.status, 200 | 201) {
+            return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status)));
+        }
+        let document: Option<Registered> =
+            if response.body.len() <= Response::MAX_BODY { json::document(&response.body) } else { None };
+        let document = document.ok_or(RegistrationError::Unreadable)?;
+        let fits = |id: &String| !id.is_empty() && id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let client_id = document.client_id.filter(fits).ok_or(RegistrationError::Unreadable)?;
+        // The server may change what was asked for (section 3.2.1), and a program on a person's machine keeps no secret.
+        if document.token_endpoint_auth_method.is_some_and(|method| method != "none") {
+            return Err(RegistrationError::NeedsSecret);
+        }
+        Ok(Provider { client_id: Some(client_id), ..self.provider })
+    }
+}
+
+/// The application could not be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// The server could not be reached.
+    Unreachable(String),
+    /// The server does not register this application: its error, fit for display.
+    Refused(String),
+    /// The answer holds no client identifier.
+    Unreadable,
+    /// The server wants this client to authenticate with a secret.
+    NeedsSecret,
+}
+
+impl RegistrationError {
+    /// A stable identifier.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "registration_refused",
+            Self::Unreadable => "registration_unreadable",
+            Self::NeedsSecret => "registration_needs_secret",
+        }
+    }
+}
+
+impl fmt::Display for RegistrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(detail) => {
+                write!(f, "the server that registers applications could not be reached: {detail}")
+            }
+            Self::Refused(detail) => write!(f, "the server does not register this application: {detail}"),
+            Self::Unreadable => f.write_str("the server's answer to the registration holds no client id"),
+            Self::NeedsSecret => f.write_str("the server registers applications with a secret alone"),
+        }?;
+        f.write_str("; register one there yourself, and give its client id with --client-id, KRAUBE_CLIENT_ID or providers.toml")
+    }
+}
+
+impl core::error::Error for RegistrationError {}
+
+/// RFC 7591 section 3.2.1. Other members are ignored.
+#[derive(Deserialize)]
+struct Registered {
+    client_id: Option<String>,
+    token_endpoint_auth_method: Option<String>,
+}
+
+/// The metadata of this application (RFC 7591 section 2): a public client on a person's machine.
+fn registration(provider: &Provider) -> String {
+    let device = provider.device_authorization_endpoint.as_ref().map(|_| crate::device::GRANT_TYPE);
+    let grant_types: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(device).collect();
+    let redirect_uris = redirect_uris(&provider.redirect, provider.manual_redirect.as_ref());
+    let scope = provider.scopes.join(" ");
+    let (grant_types, redirect_uris) = (list(&grant_types), list(&redirect_uris));
+    let members = [
+        ("client_name", Value::Text("kraube")),
+        ("application_type", Value::Text("native")),
+        ("token_endpoint_auth_method", Value::Text("none")),
+        ("grant_types", Value::Json(&grant_types)),
+        ("response_types", Value::Json(r#"["code"]"#)),
+        ("redirect_uris", Value::Json(&redirect_uris)),
+        ("scope", Value::Text(&scope)),
+    ];
+    let count = if scope.is_empty() { members.len() - 1 } else { members.len() };
+    json::object(members.into_iter().take(count))
+}
+
+/// Without a port where any will do: servers take every one for the loopback interface (RFC 8252 section 7.3).
+fn redirect_uris(rules: &RedirectRules, manual: Option<&Endpoint>) -> Vec<String> {
+    let hosts = match rules.host {
+        LoopbackHost::Literal => vec!["127.0.0.1", "[::1]"],
+        LoopbackHost::Localhost => vec!["localhost"],
+    };
+    let mut uris = Vec::new();
+    for host in hosts {
+        if rules.ports.is_empty() {
+            uris.push(format!("http://{host}{}", rules.path));
+        }
+        uris.extend(rules.ports.iter().map(|port| format!("http://{host}:{port}{}", rules.path)));
+    }
+    uris.extend(manual.map(|page| page.as_str().to_string()));
+    uris
+}
+
+fn list<T: serde::Serialize>(values: &[T]) -> String {
+    serde_json::to_string(values).unwrap_or_default()
+}

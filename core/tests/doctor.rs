@@ -1,0 +1,117 @@
+//! What is said of each fact.
+
+use kraube_core::doctor::{Entry, Facts, Finding, Level, Locks, Server, examine, without_password};
+use kraube_core::policy::Policy;
+use kraube_core::status::status;
+use kraube_core::time::Timestamp;
+
+/// 2027-01-15 08:00:00 UTC.
+const NOW: u64 = 1_800_000_000_000;
+
+fn good() -> Facts {
+    let ours = |mode| Some(Entry { ours: true, mode: Some(mode) });
+    Facts {
+        path: "/c/credentials.json".into(),
+        target: None,
+        file: ours(0o600),
+        directory: ours(0o700),
+        irreplaceable: None,
+        file_system: Some("ext4".into()),
+        locks: Locks::Exclude,
+        write: Ok(()),
+        roots: Ok(0),
+        proxies: Vec::new(),
+        server: answered(Some("Fri, 15 Jan 2027 08:00:00 GMT")),
+        status: status(Ok(None), &Policy::default(), Timestamp(NOW)),
+        health: None,
+        now: Timestamp(NOW),
+    }
+}
+
+fn answered(date: Option<&str>) -> Server {
+    let date = date.map(str::to_owned);
+    Server::Answered {
+        url: "https://id.example/token".into(),
+        status: 405,
+        date,
+        is_page: false,
+        metadata: Some(Ok(())),
+    }
+}
+
+#[track_caller]
+fn finds(facts: &Facts, check: &str, level: Level, text: &str) {
+    let found = examine(facts);
+    let finding: &Finding = found.iter().find(|finding| finding.check == check).expect("it is checked");
+    assert!(finding.level == level && finding.text.contains(text), "{finding:?}");
+    assert_eq!(finding.advice.is_some(), level > Level::Ok, "what is not ok says what to do: {finding:?}");
+}
+
+#[test]
+fn everything_good_is_ok_but_for_the_login_that_is_missing() {
+    let found = examine(&good());
+    let bad: Vec<_> = found.iter().filter(|finding| finding.level > Level::Ok).map(|finding| finding.check).collect();
+    assert_eq!((found.len(), bad), (12, vec!["login"]));
+}
+
+#[test]
+fn each_bad_fact_is_told_with_what_to_do() {
+    use Level::{Failure, Warning};
+    let entry = |ours, mode| Some(Entry { ours, mode: Some(mode) });
+    let text = |text: &str| Some(text.to_owned());
+    finds(&Facts { file: entry(false, 0o600), ..good() }, "file", Failure, "another user");
+    finds(&Facts { file: entry(true, 0o640), ..good() }, "file", Warning, "0640");
+    finds(&Facts { directory: entry(true, 0o777), ..good() }, "directory", Warning, "0777");
+    finds(&Facts { directory: entry(true, 0o1777), ..good() }, "directory", Level::Ok, "1777");
+    finds(&Facts { directory: entry(false, 0o755), ..good() }, "directory", Warning, "another user");
+    finds(&Facts { irreplaceable: text("it is a hard link"), ..good() }, "path", Failure, "a hard link");
+    finds(&Facts { file_system: text("nfs4"), ..good() }, "file system", Warning, "nfs4");
+    finds(&Facts { file_system: text("fuse.sshfs"), ..good() }, "file system", Warning, "sshfs");
+    finds(&Facts { file_system: text("tmpfs"), ..good() }, "file system", Warning, "memory");
+    finds(&Facts { locks: Locks::Shared, ..good() }, "locks", Failure, "at once");
+    finds(&Facts { locks: Locks::Stuck, ..good() }, "locks", Failure, "outlived");
+    finds(&Facts { locks: Locks::Failed("ENOLCK".into()), ..good() }, "locks", Failure, "ENOLCK");
+    finds(&Facts { write: Err("disk full".into()), ..good() }, "write", Failure, "disk full");
+    finds(&Facts { roots: Err("not PEM".into()), ..good() }, "certificates", Failure, "not PEM");
+}
+
+#[test]
+fn the_clock_is_compared_with_the_server() {
+    let off = |date| Facts { server: answered(date), ..good() };
+    finds(&off(Some("Fri, 15 Jan 2027 08:00:29 GMT")), "clock", Level::Ok, "29 s behind");
+    finds(&off(Some("Fri, 15 Jan 2027 07:58:00 GMT")), "clock", Level::Warning, "120 s ahead of");
+    finds(&off(Some("Fri, 15 Jan 2021 07:58:00 GMT")), "clock", Level::Failure, "ahead of");
+    finds(&off(Some("yesterday")), "clock", Level::Ok, "does not tell");
+}
+
+#[test]
+fn servers_and_proxies_that_do_not_serve_are_told_apart() {
+    let url = || "https://id.example/token".to_owned();
+    let of = |status, is_page, metadata| {
+        let server = Server::Answered { url: url(), status, date: None, is_page, metadata };
+        Facts { server, ..good() }
+    };
+    finds(&of(407, true, None), "server", Level::Failure, "a proxy before");
+    finds(&of(503, false, None), "server", Level::Warning, "503");
+    finds(&of(200, true, Some(Err("none".into()))), "server", Level::Warning, "a page for people");
+    finds(&of(404, true, Some(Ok(()))), "server", Level::Ok, "answers");
+    finds(&of(405, false, Some(Err("another issuer".into()))), "metadata", Level::Warning, "another issuer");
+    let silent = Facts { server: Server::Silent { url: url(), detail: "refused".into() }, ..good() };
+    finds(&silent, "server", Level::Failure, "refused");
+    assert!(!examine(&silent).iter().any(|finding| finding.check == "clock"));
+}
+
+#[test]
+fn no_password_of_a_proxy_is_shown() {
+    for (url, shown) in [
+        ("http://me:canary@proxy.example:8080", "http://***@proxy.example:8080"),
+        ("socks5h://canary@[::1]:1080/", "socks5h://***@[::1]:1080/"),
+        ("me:canary@proxy.example", "***@proxy.example"),
+        ("http://me:can/ary@proxy.example", "http://***@proxy.example"),
+        ("http://me:c@nary@proxy.example", "http://***@proxy.example"),
+        ("http://proxy.example:8080", "http://proxy.example:8080"),
+        ("localhost,.example", "localhost,.example"),
+    ] {
+        assert_eq!(without_password(url), shown);
+    }
+}

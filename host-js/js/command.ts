@@ -1,0 +1,142 @@
+/** Tokens from the `kraube` command, for runtimes that cannot take the lock of the credentials file themselves. */
+import { spawn } from "node:child_process";
+import type { Core } from "./core.js";
+import { KraubeError, load } from "./core.js";
+import type { TokenOptions, Tokens } from "./token.js";
+import { Token } from "./token.js";
+import { unless } from "./flight.js";
+
+/** Which command, and which login. */
+export interface CommandOptions {
+  /** The command: a path, or a name that is looked for in `PATH`. `kraube` by default. */
+  command?: string;
+  /** The path of the credentials; by default the command decides. */
+  credentials?: string;
+}
+
+/**
+ * Asks the `kraube` command (`kraube token`), which shares one login with every process of the machine. A token that has
+ * more than the usual minute left is kept in memory, and callers who ask at the same time share one process.
+ */
+export class CommandSource implements Tokens {
+  readonly #command: string;
+  readonly #arguments: string[];
+  #core: Core | undefined;
+  #token: Token | null = null;
+  #rejected: string | null = null;
+  #asking: { minValid: number; rejected: string | null; answer: Promise<Token> } | null = null;
+
+  constructor({ command = "kraube", credentials }: CommandOptions = {}) {
+    this.#command = command;
+    this.#arguments = credentials === undefined ? [] : ["--credentials", credentials];
+  }
+
+  async token({ minValid = 0, signal }: TokenOptions = {}): Promise<Token> {
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.#token !== null && this.#core?.isFresh(this.#token, minValid)) return this.#token;
+      const asking = (this.#asking ??= this.#ask(minValid, this.#rejected));
+      const serves = asking.rejected === this.#rejected && asking.minValid >= minValid;
+      if (serves) return unless(signal, asking.answer);
+      await unless(signal, asking.answer.then(nothing, nothing));
+    }
+  }
+
+  reject(token: Token | string): void {
+    const text = typeof token === "string" ? token : token.expose();
+    if (this.#token !== null && this.#token.expose() !== text) return;
+    this.#rejected = text;
+    this.#token = null;
+  }
+
+  #ask(minValid: number, rejected: string | null) {
+    const answer = this.#run(minValid, rejected).finally(() => (this.#asking = null));
+    return { minValid, rejected, answer };
+  }
+
+  async #run(minValid: number, rejected: string | null): Promise<Token> {
+    this.#core ??= await load();
+    const asked = minValid > 0 ? ["--min-valid", String(Math.ceil(minValid / 1000))] : [];
+    const again = rejected === null ? [] : ["--rejected"];
+    const output = await run(this.#command, ["token", "--format", "json", ...this.#arguments, ...asked, ...again], rejected);
+    const token = new Token(read(output));
+    if (token.expose() !== this.#rejected) this.#token = token;
+    return token;
+  }
+}
+
+/** Runs the command. The rejected token goes through standard input, where no other user sees it. */
+function run(command: string, parameters: string[], input: string | null): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, parameters, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+    const output: { out: string; error: string } = { out: "", error: "" };
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (output.out += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (output.error += text));
+    // It may end without having read it.
+    child.stdin.on("error", nothing).end(input ?? "");
+    child.on("error", (error: Error) =>
+      reject(
+        new KraubeError({
+          code: "command_missing",
+          message: `the command ${command} cannot be run: ${error.message}`,
+          hint: "install kraube, or say where it is with `command`",
+        }),
+      ),
+    );
+    child.on("close", (status: number | null) => {
+      if (status === 0) resolve(output.out);
+      else reject(failure(status, output.error));
+    });
+  });
+}
+
+/** The exit codes of the command that say what a caller may do next. */
+const CODES: Record<number, string> = {
+  4: "logged_out",
+  5: "refused",
+  6: "in_doubt",
+  7: "unavailable",
+  8: "account_changed",
+  9: "unsaved",
+};
+
+/** What the command said, which never holds a secret. */
+function failure(status: number | null, text: string): KraubeError {
+  const line = (mark: string) => {
+    const found = text.split("\n").find((line) => line.startsWith(mark));
+    return found === undefined ? null : found.slice(mark.length).trim();
+  };
+  return new KraubeError({
+    code: CODES[status ?? -1] ?? "command_failed",
+    message: line("error:") ?? `the kraube command ended with ${status ?? "a signal"}`,
+    hint: line("hint:"),
+  });
+}
+
+function read(output: string) {
+  const { accessToken, expiresAt, scope } = parse(output);
+  if (typeof accessToken !== "string" || typeof expiresAt !== "number") throw unreadable();
+  const known = { accessToken, expiresAt, scope: typeof scope === "string" ? scope : null };
+  return { ...known, obtainedAt: null, login: null, short: false, stale: null, via: "store" as const };
+}
+
+function parse(output: string): { accessToken?: unknown; expiresAt?: unknown; scope?: unknown } {
+  try {
+    return (JSON.parse(output) ?? {}) as object;
+  } catch {
+    // The parser's own message quotes the text.
+    throw unreadable();
+  }
+}
+
+function unreadable(): KraubeError {
+  return new KraubeError({
+    code: "command_unreadable",
+    message: "the kraube command printed no token",
+    hint: "check that the command is kraube, and its version",
+  });
+}
+
+function nothing(): undefined {
+  return undefined;
+}

@@ -1,0 +1,179 @@
+// The credentials file of Deno, beside the command on the same file.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { link, mkdir, symlink, readlink, writeFile, rm, lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { folder } from "../support/folder.js";
+import { deno, kraube } from "../support/paths.js";
+import { run } from "../support/processes.js";
+import { start } from "../support/server.js";
+import { permissions } from "./permissions.js";
+
+const program = fileURLToPath(new URL("program.ts", import.meta.url));
+let server;
+before(async () => (server = await start()));
+after(() => server?.stop());
+
+/** Runs `program.ts` with these steps: what each came to. */
+async function steps(place, steps, { allow = permissions(place, server), file = place.file, shown = [] } = {}) {
+  const { status, stdout, stderr } = await run(deno, ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)]);
+  assert.equal(status, 0, stderr);
+  shown.push(stderr);
+  return stdout.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+/** What each came to, without the words. */
+function codes(results) {
+  return results.map(({ ok, error }) => error ?? ok);
+}
+
+async function status(place) {
+  return JSON.parse((await run(kraube, ["status", "--json", "--credentials", place.file])).stdout);
+}
+
+test("a living token is served, and nothing is created beside the file", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  assert.deepEqual(await steps(place, ["token"]), [{ ok: login.accessToken }]);
+  assert.deepEqual(await place.list(), ["credentials.json"]);
+});
+
+test("Deno refreshes, the command adopts, and the other way round", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 }, { other: { kept: [1, "ü"] } });
+  const before = await server.counters();
+  const [{ ok: first }] = await steps(place, ["token"]);
+  const command = await run(kraube, ["token", "--credentials", place.file]);
+  assert.equal(command.stdout.trim(), first);
+  const rejected = await run(kraube, ["token", "--rejected", "--credentials", place.file], { input: first });
+  assert.match(rejected.stderr + rejected.stdout, /a moment ago/, "the same floor on both hosts");
+  const [, , { ok: second }] = await steps(place, ["token", "reject", "token"]);
+  assert.notEqual(second, first);
+  assert.equal((await run(kraube, ["token", "--credentials", place.file])).stdout.trim(), second);
+  assert.equal((await server.counters()).rotations - before.rotations, 2);
+  assert.deepEqual((await place.read()).other, { kept: [1, "ü"] });
+  assert.equal((await status(place)).state, "valid");
+});
+
+test("a login that a program stores is one that the command uses, and a logout ends it for both", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await steps(place, [["install", login]]);
+  assert.equal(await place.mode(), "600");
+  assert.equal((await run(kraube, ["token", "--credentials", place.file])).stdout.trim(), login.accessToken);
+  const ended = codes(await steps(place, ["logout", "token"]));
+  assert.deepEqual(ended, [{ type: "deleted", revoked: { type: "yes" } }, "logged_out"]);
+  assert.deepEqual(await place.list(), ["credentials.json.lock"]);
+  assert.equal((await status(place)).state, "logged_out");
+});
+
+test("who waits for a lock that the command's own lock program holds gets the living token, and an error without one", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  const holder = spawn("flock", [place.lock, "sh", "-c", "echo held; read line"], { stdio: ["pipe", "pipe", "inherit"] });
+  context.after(() => holder.kill());
+  await once(holder.stdout, "data");
+  const before = await server.counters();
+  const quick = { deadline: 300, patience: 100, rejectFloor: 0 };
+  const waited = codes(await steps(place, [["use", quick], ["token", { minValid: 7_200_000 }], "reject", "token"]));
+  assert.deepEqual(waited, [null, login.accessToken, null, "busy"]);
+  assert.equal((await server.counters()).refresh_requests, before.refresh_requests);
+  holder.stdin.end();
+  await once(holder, "exit");
+  const [, , , { ok }] = await steps(place, [["use", quick], "token", "reject", "token"]);
+  assert.notEqual(ok, login.accessToken);
+});
+
+test("a process that is killed in mid-refresh leaves a mark, and the command recovers what it had spent", { timeout: 120_000 }, async (context) => {
+  await server.set({ grace: 60_000, latency: 60_000 });
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const before = await server.counters();
+  context.after(() => server.set({ grace: null, latency: 0 }));
+  const child = spawn(deno, ["run", "--no-prompt", ...permissions(place, server), program, place.file, '["token"]']);
+  await server.until(({ rotations }) => rotations > before.rotations);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await server.set({ latency: 0 });
+  assert.equal((await status(place)).state, "in_doubt");
+  const { stdout, stderr } = await run(kraube, ["token", "--credentials", place.file]);
+  assert.notEqual(stdout.trim(), "", stderr);
+  assert.equal((await server.counters()).grace_retries - before.grace_retries, 1);
+  assert.equal((await status(place)).state, "valid");
+  assert.deepEqual(await place.list(), ["credentials.json", "credentials.json.lock"]);
+});
+
+test("a symbolic link survives, and the lock is beside its target", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const real = join(place.path, "real");
+  await mkdir(real);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const target = join(real, "login.json");
+  await writeFile(target, JSON.stringify(await place.read()), { mode: 0o644 });
+  await rm(place.file);
+  await symlink("real/login.json", place.file);
+  const [{ ok }] = await steps(place, ["token"]);
+  assert.equal(await readlink(place.file), "real/login.json");
+  assert.equal((await place.read()).accessToken, ok);
+  assert.equal(await place.mode(target), "600", "what was wider is not any more");
+  assert.ok((await lstat(`${target}.lock`)).isFile());
+});
+
+test("what can be neither locked nor replaced is refused before anything is sent, and a living token is served", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  await link(place.file, join(place.path, "second-name"));
+  const before = await server.counters();
+  const results = await steps(place, ["token", "reject", "token"]);
+  assert.deepEqual(codes(results), [login.accessToken, null, "no_lock"]);
+  assert.match(results[2].message, /hard link/);
+  assert.equal((await server.counters()).token_requests, before.token_requests);
+});
+
+test("a permission that is missing is named", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const all = permissions(place, server);
+  const without = (name) => all.filter((flag) => !flag.startsWith(`--allow-${name}`));
+  const before = await server.counters();
+  for (const name of ["read", "write", "sys"]) {
+    const [{ message }] = await steps(place, ["token"], { allow: without(name) });
+    assert.match(message ?? "", /--allow-read and --allow-write .*--allow-sys=uid/, name);
+  }
+  const [{ error, message }] = await steps(place, ["token"], { allow: without("net") });
+  assert.equal(error, "unreachable", "nothing was sent, and that is known");
+  assert.match(message, /--allow-net/);
+  assert.equal((await server.counters()).token_requests, before.token_requests);
+  assert.equal((await status(place)).state, "needs_refresh");
+});
+
+test("no secret is in what a program shows of a token, a source or an error", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  const shown = [];
+  await steps(place, ["show", "token", "reject", "show"], { shown });
+  const { accessToken, refreshToken } = await place.read();
+  // Nobody listens there: what the runtime says of that is in the error.
+  const nowhere = { ...login, refreshToken, accessToken, expiresAt: 1, client: { ...login.client, tokenEndpoint: "http://127.0.0.1:9/token" } };
+  await place.store(nowhere);
+  await steps(place, ["show"], { shown, allow: [...permissions(place, server), "--allow-net=127.0.0.1:9"] });
+  assert.match(shown.join(), /Token.*KraubeError/s, "both were shown");
+  for (const secret of [login.accessToken, login.refreshToken, accessToken, refreshToken]) {
+    assert.ok(secret.length > 20 && !shown.join().includes(secret));
+  }
+});
+
+test("a file in another directory's care: made with its directories, for nobody else", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const file = join(place.path, "new", "deep", "credentials.json");
+  await steps(place, [["install", await server.login()]], { file });
+  assert.equal(await place.mode(join(place.path, "new")), "700");
+  assert.equal(await place.mode(file), "600");
+});

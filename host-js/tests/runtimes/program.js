@@ -1,0 +1,190 @@
+// The scenes of `runtimes.test.js`, for Node and Bun alike. Each prints what it returns as JSON.
+import { createServer } from "node:http";
+import { CommandSource, fetchWithToken, KraubeError, MemoryStore, revision, StoreFailure, TokenSource } from "../../../target/js/kraube/dist/node.js";
+
+const scenes = {
+  async memory({ credentials }) {
+    const source = new TokenSource(new MemoryStore(credentials));
+    const tokens = await Promise.all(Array.from({ length: 20 }, async () => (await source.token()).expose()));
+    return { tokens, adopted: (await source.token()).expose() };
+  },
+
+  async own_store({ credentials, times }) {
+    const store = ownStore();
+    const sources = [1, 2].map(() => new TokenSource(store, { policy: { rejectFloor: 0 } }));
+    await sources[0].install({ type: "credentials", credentials });
+    const force = async (source) => {
+      for (let count = 0; count < times; count += 1) source.reject(await source.token());
+    };
+    const results = await Promise.allSettled(sources.map(force));
+    return { failures: results.filter(({ reason }) => reason !== undefined).map(({ reason }) => String(reason)) };
+  },
+
+  async failing_store({ credentials }) {
+    const store = ownStore();
+    const source = new TokenSource(store);
+    await source.install({ type: "credentials", credentials });
+    store.write = async () => {
+      throw new Error("the database is away");
+    };
+    return told(source.token());
+  },
+
+  async unsaved({ credentials }) {
+    const store = ownStore();
+    const policy = { saveTime: 50, savePause: 10 };
+    const source = new TokenSource(store, { policy });
+    await source.install({ type: "credentials", credentials });
+    const { write } = store;
+    let writes = 0;
+    // The mark is written; then the database is away for a while.
+    store.write = (...parameters) => {
+      writes += 1;
+      if (writes > 1) throw new StoreFailure("store_full", "no room");
+      return write(...parameters);
+    };
+    const served = (await source.token()).expose();
+    store.write = write;
+    const read = async () => JSON.parse(await store.read()).accessToken;
+    while ((await read()) !== served) await new Promise((resolve) => setTimeout(resolve, 20));
+    return { served, stored: await read() };
+  },
+
+  /** A token endpoint that answers nothing of use. */
+  async hostile({ credentials, answer }) {
+    const counts = { asked: 0, elsewhere: 0 };
+    const answers = {
+      redirect: (response) => response.writeHead(307, { location: "/elsewhere" }).end(),
+      page: (response) => response.writeHead(200, { "content-type": "text/html" }).end("<p>Welcome to this network"),
+      endless(response) {
+        response.writeHead(200, { "content-type": "application/json" });
+        const more = () => {
+          while (response.write(" ".repeat(65536)));
+        };
+        response.on("drain", more).on("close", () => response.off("drain", more));
+        more();
+      },
+    };
+    const server = createServer((request, response) => {
+      request.resume();
+      counts[request.url === "/token" ? "asked" : "elsewhere"] += 1;
+      answers[request.url === "/token" ? answer : "page"](response);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const client = { ...credentials.client, tokenEndpoint: `http://127.0.0.1:${server.address().port}/token` };
+    const store = new MemoryStore({ ...credentials, expiresAt: 1, client });
+    const { error } = await told(new TokenSource(store, { policy: { resendPause: 10 } }).token());
+    const { refreshToken, accessToken } = JSON.parse(await store.read());
+    const kept = refreshToken === credentials.refreshToken && accessToken === credentials.accessToken;
+    server.closeAllConnections();
+    server.close();
+    return { error, ...counts, tokens: kept ? "kept" : "changed" };
+  },
+
+  async command(options) {
+    const source = new CommandSource(options);
+    const first = await source.token();
+    const same = await source.token();
+    source.reject(first);
+    const second = await source.token({ minValid: 60_000 });
+    return { first: first.expose(), same: same.expose(), second: second.expose() };
+  },
+
+  command_fails: (options) => told(new CommandSource(options).token()),
+
+  async fetch({ credentials, resource, control }) {
+    const source = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });
+    const seen = [];
+    const server = () =>
+      new Promise((resolve) => {
+        const server = createServer(async (request, response) => {
+          let body = "";
+          for await (const chunk of request) body += chunk;
+          seen.push({ authorization: request.headers.authorization, body });
+          if (request.url === "/elsewhere") return response.writeHead(307, { location: `${other.origin}/` }).end();
+          response.writeHead(request.url === "/refuse" ? 401 : 200).end();
+        }).listen(0, "127.0.0.1", () => {
+          resolve({ origin: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() });
+        });
+      });
+    const [api, other] = [await server(), await server()];
+    const get = fetchWithToken(source, { allowedOrigins: [api.origin, new URL(resource).origin] });
+    const last = async (...parameters) => {
+      await get(...parameters);
+      return seen.at(-1).authorization;
+    };
+    const bearer = `Bearer ${(await source.token()).expose()}`;
+    const headers = {
+      allowed: (await last(api.origin)) === bearer,
+      other: (await last(other.origin)) !== undefined,
+      redirected: (await last(`${api.origin}/elsewhere`)) !== undefined,
+      own: await last(api.origin, { headers: { authorization: "Basic own" } }),
+    };
+    const json = { "content-type": "application/json" };
+    await fetch(control, { method: "POST", headers: json, body: JSON.stringify({ expireAccessTokens: true }) });
+    const answer = await get(resource);
+    const bodies = async (body) => {
+      seen.length = 0;
+      await get(`${api.origin}/refuse`, { method: "POST", body, duplex: "half" });
+      return seen.map(({ body }) => body);
+    };
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("stream"));
+        controller.close();
+      },
+    });
+    const [retried, streamed] = [await bodies("body"), await bodies(stream)];
+    const plain = await told(fetchWithToken(source, { allowedOrigins: ["http://api.example"] })(api.origin));
+    api.stop();
+    other.stop();
+    return { headers, resource: answer.status, retried, streamed, plain: plain.message };
+  },
+};
+
+/** A store as a program may bring it: with a lock, and compare-and-set. */
+function ownStore() {
+  let [blob, locked] = [null, false];
+  const current = async () => (blob === null ? null : revision(blob));
+  return {
+    key: "own",
+    async lock(wait, seen) {
+      const end = performance.now() + wait;
+      for (;;) {
+        if (!locked) {
+          locked = true;
+          return { release: () => (locked = false) };
+        }
+        if (seen !== null && (await current()) !== seen) return "changed";
+        if (performance.now() >= end) return "timed_out";
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    },
+    async read() {
+      return blob;
+    },
+    async write(replaces, next) {
+      if ((await current()) !== replaces) return "conflict";
+      blob = next;
+      return "ok";
+    },
+    async delete(replaces) {
+      if ((await current()) !== replaces) return "conflict";
+      blob = null;
+      return "ok";
+    },
+  };
+}
+
+async function told(work) {
+  try {
+    await work;
+    return { ok: true };
+  } catch (error) {
+    if (!(error instanceof KraubeError)) throw error;
+    return { error: error.code, message: error.message, hint: error.hint, detail: error.failure?.detail ?? null };
+  }
+}
+
+const [scene, options] = process.argv.slice(2);
+console.log(JSON.stringify(await scenes[scene](JSON.parse(options))));

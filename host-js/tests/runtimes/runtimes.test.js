@@ -1,0 +1,106 @@
+// Node and Bun: the same program (`program.js`) in each, with the real command and the embedded server.
+import assert from "node:assert/strict";
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { folder } from "../support/folder.js";
+import { bun, kraube } from "../support/paths.js";
+import { run } from "../support/processes.js";
+import { start } from "../support/server.js";
+
+const program = fileURLToPath(new URL("program.js", import.meta.url));
+let server;
+before(async () => (server = await start()));
+after(() => server?.stop());
+
+for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun })) {
+  describe(name, () => {
+    /** Runs one of the scenes of `program.js`: what it returned. */
+    async function scene(scene, options, settings) {
+      const { status, stdout, stderr } = await run(runtime, [program, scene, JSON.stringify(options)], settings);
+      assert.equal(status, 0, stderr);
+      return JSON.parse(stdout);
+    }
+
+    test("a login in memory is refreshed once for all who ask", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const { tokens, adopted } = await scene("memory", { credentials: { ...(await server.login()), expiresAt: 1 } });
+      assert.deepEqual([new Set(tokens).size, adopted], [1, tokens[0]]);
+      assert.equal((await server.counters()).refresh_requests - before.refresh_requests, 1);
+    });
+
+    test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
+      assert.deepEqual(failures, []);
+      const after = await server.counters();
+      // The last one that is rejected is not followed by another.
+      assert.ok(after.rotations - before.rotations >= 19);
+      assert.equal(after.replays, before.replays);
+    });
+
+    test("a store that fails is reported, and spends nothing", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const { error, detail } = await scene("failing_store", { credentials: { ...(await server.login()), expiresAt: 1 } });
+      assert.deepEqual({ error, detail }, { error: "store", detail: "Error: the database is away" });
+      assert.equal((await server.counters()).token_requests, before.token_requests);
+    });
+
+    test("new tokens that cannot be stored are served, said so, and stored as soon as that works", { timeout: 60_000 }, async () => {
+      const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
+      const { status, stdout, stderr } = await run(runtime, [program, "unsaved", JSON.stringify(options)]);
+      assert.equal(status, 0, stderr);
+      const { served, stored } = JSON.parse(stdout);
+      assert.equal(stored, served);
+      assert.match(stderr, /cannot be stored/);
+    });
+
+    test("the command gives the token, and takes the one that was rejected through standard input", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const login = await server.login();
+      await place.store({ ...login, obtainedAt: 1 });
+      const options = { command: kraube, credentials: place.file };
+      const before = await server.counters();
+      const { first, same, second } = await scene("command", options, { env: place.env });
+      assert.deepEqual([first, same], [login.accessToken, login.accessToken]);
+      assert.notEqual(second, first);
+      assert.equal((await place.read()).accessToken, second);
+      assert.equal((await server.counters()).rotations - before.rotations, 1);
+    });
+
+    test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const { error, hint } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
+      assert.equal(error, "logged_out");
+      assert.match(hint, /kraube login/);
+      const missing = await scene("command_fails", { command: join(place.path, "missing") });
+      assert.equal(missing.error, "command_missing");
+      const silent = join(place.path, "silent");
+      await writeFile(silent, "#!/bin/sh\necho not-json-but-a-secret\n");
+      await chmod(silent, 0o755);
+      const unreadable = await scene("command_fails", { command: silent });
+      assert.equal(unreadable.error, "command_unreadable");
+      assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
+    });
+
+    test("a redirect is not followed, an endless body is cut, and both are unknown outcomes that change nothing", { timeout: 60_000 }, async () => {
+      for (const answer of ["redirect", "endless", "page"]) {
+        const { error, asked, elsewhere, tokens } = await scene("hostile", { credentials: await server.login(), answer });
+        assert.deepEqual({ error, elsewhere, tokens }, { error: "in_doubt", elsewhere: 0, tokens: "kept" }, answer);
+        assert.ok(asked >= 1 && asked <= 3, `${answer}: the same token, at most twice more`);
+      }
+    });
+
+    test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", { timeout: 60_000 }, async () => {
+      const { headers, resource, retried, streamed, plain } = await scene("fetch", {
+        credentials: await server.login(),
+        resource: server.resource,
+        control: `${server.issuer}/control`,
+      });
+      assert.deepEqual(headers, { allowed: true, other: false, redirected: false, own: "Basic own" });
+      assert.deepEqual([resource, retried, streamed], [200, ["body", "body"], ["stream"]]);
+      assert.match(plain, /https/);
+    });
+  });
+}

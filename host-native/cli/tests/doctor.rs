@@ -1,0 +1,139 @@
+//! `kraube doctor`: real locks, real files, a real server; and nothing changed or given away.
+
+mod support;
+
+use kraube_testserver::Config;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use support::{MINUTE, Run, World};
+
+/// The findings by their check: level and text.
+fn findings(run: &Run) -> BTreeMap<String, (String, String)> {
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let text = |finding: &serde_json::Value, name: &str| finding[name].as_str().expect("text").to_owned();
+    let findings = json["findings"].as_array().expect("a list").iter();
+    findings.map(|it| (text(it, "check"), (text(it, "level"), text(it, "text")))).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).expect("a directory");
+    let mut names: Vec<_> =
+        entries.map(|it| it.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_good_place_and_a_living_login_are_all_ok() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let dir = world.path().parent().expect("a directory").to_owned();
+    let before = (names(&dir), fs::read(world.path()).expect("credentials"));
+    let run = world.run(&["doctor", "--json"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    let found = findings(&run);
+    for check in ["path", "file", "directory", "locks", "write", "certificates", "proxy", "server", "clock", "login"] {
+        assert_eq!(found[check].0, "ok", "{check}: {found:?}");
+    }
+    assert_eq!(found["locks"].1, "two processes kept each other out");
+    assert_eq!(found["metadata"].0, "ok");
+    assert_eq!((names(&dir), fs::read(world.path()).expect("credentials")), before, "nothing is changed");
+    let counters = world.server.counters();
+    assert_eq!((counters.rotations, counters.replays), (0, 0));
+    assert!(!run.stdout.contains(&login.access_token) && !run.stdout.contains(&login.refresh_token));
+    let text = world.run(&["doctor"]);
+    assert!(text.stdout.contains("ok       locks        two processes"), "{text:?}");
+    assert!(!text.stdout.contains(&login.access_token) && !text.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn without_a_login_nothing_is_created() {
+    let world = World::new();
+    let run = world.run(&["doctor", "--json"]);
+    let found = findings(&run);
+    assert_eq!((run.code, found["login"].0.as_str()), (0, "warning"), "{run:?}");
+    assert_eq!((found["locks"].0.as_str(), found["write"].0.as_str()), ("ok", "ok"));
+    assert_eq!(names(world.home()), Vec::<String>::new());
+}
+
+#[test]
+#[cfg(unix)]
+fn modes_that_let_others_in_are_told_with_what_to_do() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    fs::set_permissions(world.path(), fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let run = world.run(&["doctor"]);
+    assert_eq!(run.code, 0);
+    assert!(run.stdout.contains("warning  file") && run.stdout.contains("-> chmod 600 "), "{run:?}");
+}
+
+#[test]
+fn a_record_that_is_none_and_a_server_that_is_gone_are_failures() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let stored = fs::read_to_string(world.path()).expect("credentials");
+    let gone = kraube_testserver::Server::spawn(Config::default()).expect("a free port");
+    let (issuer, elsewhere) = (world.server.issuer(), gone.issuer());
+    drop(gone);
+    fs::write(world.path(), stored.replace(&issuer, &elsewhere)).expect("written");
+    let run = world.run(&["doctor", "--json"]);
+    assert_eq!((run.code, findings(&run)["server"].0.as_str()), (1, "failure"), "{run:?}");
+
+    fs::write(world.path(), "canary").expect("written");
+    let run = world.run(&["doctor", "--json"]);
+    assert_eq!((run.code, findings(&run)["login"].0.as_str()), (1, "failure"), "{run:?}");
+    assert!(!run.stdout.contains("canary"));
+}
+
+#[test]
+fn the_password_of_a_proxy_is_not_shown() {
+    let world = World::new();
+    let mut command = world.command(&["doctor"]);
+    command.env("HTTPS_PROXY", "http://me:canary@127.0.0.1:1").env("NO_PROXY", "intern.example");
+    let run = world.run_with(command, "");
+    assert!(run.stdout.contains("HTTPS_PROXY=http://***@127.0.0.1:1 NO_PROXY=intern.example"), "{run:?}");
+    assert!(!run.stdout.contains("canary"));
+}
+
+#[test]
+fn certificates_that_cannot_be_read_are_a_failure() {
+    let world = World::new();
+    for (variable, content) in [("KRAUBE_EXTRA_CERTS", "no certificate"), ("SSL_CERT_FILE", "")] {
+        let file = world.home().join("certs.pem");
+        fs::write(&file, content).expect("written");
+        let mut command = world.command(&["doctor", "--json"]);
+        command.env(variable, &file);
+        let run = world.run_with(command, "");
+        let found = &findings(&run)["certificates"];
+        assert!(run.code == 1 && found.0 == "failure" && found.1.contains(variable), "{run:?}");
+    }
+}
+
+/// Locks that do nothing and a disk that fails are seen for what they are, by failing the calls of the real trial.
+#[test]
+#[cfg(target_os = "linux")]
+fn locks_that_keep_nobody_out_and_calls_that_fail_are_failures() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let dir = world.path().parent().expect("a directory").to_owned();
+    let before = names(&dir);
+    for (inject, check, level, said) in [
+        ("flock:retval=0", "locks", "failure", "at once"),
+        ("flock:error=ENOLCK", "locks", "failure", "they cannot be tried"),
+        ("flock:error=EINTR:when=1", "locks", "ok", "kept each other out"),
+        ("fsync:error=EIO", "write", "failure", "cannot write"),
+        ("rename:error=EPERM", "write", "failure", "cannot rename"),
+    ] {
+        let plain = world.command(&["doctor", "--json"]);
+        let mut command = std::process::Command::new("strace");
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]).current_dir(world.home());
+        command.arg(plain.get_program()).args(plain.get_args());
+        let run = world.run_with(command, "");
+        let found = &findings(&run)[check];
+        assert!(found.0 == level && found.1.contains(said), "{inject}: {run:?}");
+        assert_eq!((run.code, names(&dir)), (i32::from(level == "failure"), before.clone()), "{inject}");
+    }
+}

@@ -1,0 +1,117 @@
+//! A process that does nothing but keep a login fresh, and says in a file how it goes.
+
+use crate::account;
+use crate::drive::{duration, now, timestamp};
+use crate::error::Error;
+use crate::source::TokenSource;
+use crate::sys;
+use crate::worker::schedule;
+use kraube_core::keeping::{Health, Schedule};
+use kraube_core::policy::Policy;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, SystemTime};
+
+/// Refreshes the login at `path` ahead of expiry until `end` gets a message or loses its senders. Blocks. `observe` is
+/// told after each look; the same is in the [health file](health_path) until the end.
+///
+/// # Errors
+/// The path cannot be told or used. What fails later is told to `observe`, and tried again.
+pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnMut(&Health)) -> Result<(), Error> {
+    let store = account::open(path)?;
+    let path = store.path();
+    let policy = Policy::default();
+    let mut schedule = schedule();
+    let mut failed: Option<String> = None;
+    let file = HealthFile { path: health_path(path) };
+    loop {
+        let mut status = account::status(Some(path))?;
+        let mut next = schedule.next(&policy, &status, now());
+        if next.is_some_and(|wait| wait.0 == 0) {
+            failed = refresh(path, &schedule, &policy).err();
+            schedule.ended(failed.is_none(), now());
+            status = account::status(Some(path))?;
+            next = schedule.next(&policy, &status, now());
+        }
+        let wall = timestamp(SystemTime::now());
+        let health = Health::of(&status, failed.as_deref(), next, std::process::id(), wall);
+        file.write(&health);
+        observe(&health);
+        // A timer of zero would hide the end.
+        let wait = next.map_or(duration(Schedule::GLANCE), duration).max(Duration::from_millis(1));
+        match end.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+/// Where [`keep_fresh`] says how it goes: `<credentials>.health`, JSON, a [`Health`].
+pub fn health_path(credentials: &Path) -> PathBuf {
+    let mut name = OsString::from(credentials);
+    name.push(".health");
+    name.into()
+}
+
+/// What the process that keeps a login fresh said last.
+pub(crate) fn health(credentials: &Path) -> Option<Health> {
+    const LONGEST: u64 = 64 * 1024;
+    let file = sys::open_to_read(&health_path(credentials)).ok()?;
+    let mut text = String::new();
+    io::Read::read_to_string(&mut io::Read::take(file, LONGEST), &mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The error is for people.
+fn refresh(path: &Path, schedule: &Schedule, policy: &Policy) -> Result<(), String> {
+    // A source of its own, so that what others have stored since is seen.
+    let source = TokenSource::from_file(Some(path)).map_err(|error| error.to_string())?;
+    let token = source.min_valid(duration(schedule.min_valid(policy))).blocking_token();
+    let token = token.map_err(|error| error.to_string())?;
+    token.stale().map_or(Ok(()), |failure| Err(failure.to_string()))
+}
+
+/// The file goes with its process.
+struct HealthFile {
+    path: PathBuf,
+}
+
+impl HealthFile {
+    fn write(&self, health: &Health) {
+        // Without a directory there is no login either, and nobody who looks.
+        if let Err(error) = self.try_write(health)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot write the health file");
+        }
+    }
+
+    fn try_write(&self, health: &Health) -> io::Result<()> {
+        let text = serde_json::to_vec(health)?;
+        let mut temp = OsString::from(&self.path);
+        temp.push(format!(".{}", health.pid));
+        let temp = PathBuf::from(temp);
+        let done = fs::remove_file(&temp).or(Ok(())).and_then(|()| {
+            sys::create_private(&temp)?.write_all(&text)?;
+            sys::rename(&temp, &self.path)
+        });
+        if done.is_err() {
+            let _ = fs::remove_file(&temp);
+        }
+        done
+    }
+}
+
+impl Drop for HealthFile {
+    fn drop(&mut self) {
+        // Another process may have taken over meanwhile.
+        let text = fs::read(&self.path).unwrap_or_default();
+        let ours = serde_json::from_slice::<Health>(&text).is_ok_and(|health| health.pid == std::process::id());
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "cannot remove");
+        }
+    }
+}
