@@ -70,7 +70,9 @@ pub(crate) fn python_packages(requirements: &Path, folder: &Path) -> Result<Path
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
     pip.args(["--upgrade", "--target"]).arg(&packages).arg("-r").arg(requirements);
     if !pip.status().is_ok_and(|status| status.success()) {
-        return Err(format!("`pip install -r {}` failed", requirements.display()));
+        let (packages, requirements) = (packages.display(), requirements.display());
+        let line = format!("python3 -m pip install --upgrade --target {packages} -r {requirements}");
+        return Err(format!("run this, then try again: {line}"));
     }
     std::fs::write(&stamp, named).map_err(|error| format!("{}: {error}", stamp.display()))?;
     Ok(packages)

@@ -72,10 +72,10 @@ impl Toolkit {
     }
 }
 
-/// `target/python`, where `cargo xtask servers` installs them.
+/// `target/python/packages`, where `cargo xtask servers` installs them.
 fn python_packages() -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_kraube"));
-    binary.ancestors().nth(2).expect("a profile in a target").join("python")
+    binary.ancestors().nth(2).expect("a profile in a target").join("python/packages")
 }
 
 /// Its standard output stays open: a program that writes into a closed one ends.
