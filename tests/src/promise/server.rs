@@ -1,11 +1,14 @@
 //! The authorization server of the model and the simulator: families of refresh tokens. A refresh token is
 //! `r<family>-<generation>`, an access token `a<family>-<number>`, a code `c<family>`.
 
+use kraube_core::credential::{Install, NewLogin};
 use kraube_core::http::{Endpoint, Request, Response};
+use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
+use kraube_core::policy::Policy;
 use kraube_core::provider::{Client, TokenBody};
-use kraube_core::record::Credentials;
+use kraube_core::record::{Credentials, LoginId};
 use kraube_core::secret::Secret;
-use kraube_core::time::{Millis, Timestamp};
+use kraube_core::time::{Millis, Now, Timestamp};
 
 /// What a server does when a spent refresh token comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +117,20 @@ pub(crate) fn credentials(family: u8, expires_at: Timestamp, obtained_at: Timest
         obtained_at: Some(obtained_at),
         scope: None,
         client: Some(client()),
+    }
+}
+
+/// What an `Install` of the first tokens stores, beside a member of somebody else.
+pub(crate) fn first_record(credentials: Credentials, policy: Policy, now: Now) -> Blob {
+    let note = Blob::new(br#"{"note":{"keep":[1, 2]}}"#.to_vec());
+    let mut step = Install::start(NewLogin::Credentials(credentials), LoginId("L0".into()), policy);
+    loop {
+        step = match step {
+            Step::Continue(machine, Action::Lock { .. }) => machine.step(Input::Locked(Locked::Held), now),
+            Step::Continue(machine, Action::Read) => machine.step(Input::Read(Ok(Some(note.clone()))), now),
+            Step::Continue(_, Action::Write { blob, .. }) => return blob,
+            Step::Continue(..) | Step::Done(_) => return note,
+        }
     }
 }
 

@@ -6,13 +6,11 @@ use super::mistake::Mistake;
 use super::plan::{Fate, Plan, Trouble, of};
 use super::process::{Job, Process};
 use super::tally::Tally;
-use crate::promise::server::{Answered, Asks, Family, Manner, Server, Token, credentials};
+use crate::promise::server::{self, Answered, Asks, Family, Manner, Server, Token, credentials};
 use crate::promise::{Kind, Received, Wrong, require};
 use fastrand::Rng;
-use kraube_core::credential::{Install, NewLogin};
-use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
-use kraube_core::record::LoginId;
-use kraube_core::time::{Millis, Timestamp};
+use kraube_core::machine::Blob;
+use kraube_core::time::{Millis, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -367,19 +365,9 @@ fn first_record(plan: &Plan, rng: &mut Rng, now: Timestamp) -> Blob {
     let life = (plan.rules.life * 1000.0) as u64;
     let left = of(rng, &[life, life / 2, 1, 0]);
     let expires_at = now.plus(Millis(left));
-    let note = Blob::new(br#"{"note":{"keep":[1, 2]}}"#.to_vec());
     let credentials = credentials(0, expires_at, Timestamp(expires_at.0 - life));
-    let new = NewLogin::Credentials(credentials);
-    let now = kraube_core::time::Now { wall: now, monotonic: Millis::ZERO };
-    let mut step = Install::start(new, LoginId("L0".into()), plan.policy.clone());
-    loop {
-        step = match step {
-            Step::Continue(machine, Action::Lock { .. }) => machine.step(Input::Locked(Locked::Held), now),
-            Step::Continue(machine, Action::Read) => machine.step(Input::Read(Ok(Some(note.clone()))), now),
-            Step::Continue(_, Action::Write { blob, .. }) => return blob,
-            Step::Continue(..) | Step::Done(_) => return note,
-        }
-    }
+    let now = Now { wall: now, monotonic: Millis::ZERO };
+    server::first_record(credentials, plan.policy.clone(), now)
 }
 
 fn at(millis: u64) -> String {

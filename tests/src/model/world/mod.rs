@@ -11,12 +11,8 @@ use crate::promise::server::{Answered, Asks, Family, Manner, Rules, Server, Toke
 use crate::promise::stored::Stored;
 use crate::promise::{self, Facts, Received, Wrong, is_settled};
 pub(super) use choice::Choice;
-use kraube_core::credential::{Install, NewLogin};
 use kraube_core::http::{SendError, SendErrorKind};
-use kraube_core::machine::{
-    Action, Blob, Input, Locked, Machine, Revision, Step, StoreError, StoreErrorKind, WriteError,
-};
-use kraube_core::record::LoginId;
+use kraube_core::machine::{Action, Blob, Input, Locked, Revision, StoreError, StoreErrorKind, WriteError};
 use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Now, Timestamp};
 use process::{Memo, Process, State, print};
@@ -436,17 +432,7 @@ impl World {
             StoredToken::Stale => (now.wall.plus(Millis::from_secs(30)), Timestamp(now.wall.0 - HOUR.0)),
             StoredToken::Expired => (Timestamp(now.wall.0 - 1000), Timestamp(now.wall.0 - HOUR.0)),
         };
-        let note = Blob::new(br#"{"note":{"keep":[1, 2]}}"#.to_vec());
-        let new = NewLogin::Credentials(credentials(0, expires_at, obtained_at));
-        let mut step = Install::start(new, LoginId("L0".into()), self.config.policy.clone());
-        loop {
-            step = match step {
-                Step::Continue(machine, Action::Lock { .. }) => machine.step(Input::Locked(Locked::Held), now),
-                Step::Continue(machine, Action::Read) => machine.step(Input::Read(Ok(Some(note.clone()))), now),
-                Step::Continue(_, Action::Write { blob, .. }) => return blob,
-                Step::Continue(..) | Step::Done(_) => return note,
-            }
-        }
+        promise::server::first_record(credentials(0, expires_at, obtained_at), self.config.policy.clone(), now)
     }
 }
 
