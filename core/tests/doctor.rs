@@ -48,6 +48,11 @@ fn finds(facts: &Facts, check: &str, level: Level, text: &str) {
 }
 
 #[test]
+fn the_names_of_levels_are_stable() {
+    assert_eq!([Level::Ok, Level::Warning, Level::Failure].map(Level::code), ["ok", "warning", "failure"]);
+}
+
+#[test]
 fn everything_good_is_ok_but_for_the_login_that_is_missing() {
     let found = examine(&good());
     let bad: Vec<_> = found.iter().filter(|finding| finding.level > Level::Ok).map(|finding| finding.check).collect();
@@ -109,6 +114,7 @@ fn no_password_of_a_proxy_is_shown() {
         ("me:canary@proxy.example", "***@proxy.example"),
         ("http://me:can/ary@proxy.example", "http://***@proxy.example"),
         ("http://me:c@nary@proxy.example", "http://***@proxy.example"),
+        ("http:///canary@proxy.example", "http://***@proxy.example"),
         ("http://proxy.example:8080", "http://proxy.example:8080"),
         ("localhost,.example", "localhost,.example"),
     ] {
