@@ -163,7 +163,10 @@ fn codes_of_others_are_fit_for_a_terminal_and_ours_is_not_shown() {
     assert_eq!(instructions.user_code, "A[2J");
     let (instructions, polling) = begin("");
     let shown = format!("{instructions:?}");
-    assert!(shown.contains(ISSUER) && !shown.contains("AB-CD"), "the address, and no code that somebody else could use");
+    assert!(
+        shown.contains(ISSUER) && !shown.contains("AB-CD"),
+        "the address, and no code that somebody else could use"
+    );
     assert!(!format!("{shown}{polling:?}{:?}", polling.request()).contains(CANARY));
 }
 
