@@ -171,7 +171,7 @@ impl Revision {
             return None;
         }
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
+            *byte = digit(*high)? * 16 + digit(*low)?;
         }
         Some(Self(bytes))
     }

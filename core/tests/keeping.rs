@@ -62,6 +62,8 @@ fn what_only_a_person_can_mend_is_waited_for() {
     let ours = format!(r#""for":"{fits}","retryAt":{}"#, NOW + 20 * SECOND);
     let held_up = stored(&format!(r#"{expired},"kraube":{{{ours}}}"#));
     assert_eq!(next(&held_up), Some(Millis::from_secs(20)), "{held_up:?}");
+    let soon = stored(&format!(r#""refreshToken":"r","accessToken":"a","expiresAt":{}"#, NOW + 80 * SECOND));
+    assert_eq!(next(&soon), Some(Millis::from_secs(20)), "{soon:?}");
     // A token that nothing can renew is not asked for again and again.
     let short = stored(&format!(r#""accessToken":"a","expiresAt":{}"#, NOW + 10 * SECOND));
     assert_eq!(next(&short), Some(Schedule::GLANCE));

@@ -383,6 +383,8 @@ fn nothing_secret_is_in_a_debug_or_the_verifier_in_the_url() {
     let before = format!("{pending:?} {saved:?} {:?} {:?}", Callback::Query(&query), Callback::Pasted(&query));
     let exchange = exchange(&mut pending, Callback::Query(&query));
     let mut shown = format!("{before} {exchange:?} {pending:?}");
+    assert!(before.contains("Pending(") && shown.contains("Exchange("), "one sees what it is: {shown}");
+    assert!(!before.contains(", answered") && shown.contains(", answered"), "and where it stands: {shown}");
     let (_, request) = exchange.request();
     shown += &format!("{request:?} {:?}", entropy(1));
     for secret in [CANARY, &state, &verifier] {
