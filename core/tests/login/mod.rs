@@ -387,6 +387,7 @@ fn nothing_secret_is_in_a_debug_or_the_verifier_in_the_url() {
     assert!(!before.contains(", answered") && shown.contains(", answered"), "and where it stands: {shown}");
     let (_, request) = exchange.request();
     shown += &format!("{request:?} {:?}", entropy(1));
+    assert!(shown.contains("Entropy("), "{shown}");
     for secret in [CANARY, &state, &verifier] {
         assert!(!shown.contains(secret), "{shown}");
     }
