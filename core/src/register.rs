@@ -41,7 +41,7 @@ pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&E
         None => Identity::Settled(provider),
         Some(url) => {
             let body = Secret::new(registration(&provider));
-            Identity::Register(Registration { provider }, Request { url, content_type: "application/json", body })
+            Identity::Register(Registration { provider }, Request::new(url, "application/json", body))
         }
     }
 }
