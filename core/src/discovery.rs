@@ -121,7 +121,13 @@ impl Discovery {
     /// [`DiscoveryError::Address`]
     pub fn of_issuer(issuer: &str) -> Result<Next, DiscoveryError> {
         let start = address(issuer)?;
-        let wanted = Wanted { issuer: issuer.into(), resource: None, scopes: Vec::new(), dpop: Demand::default(), tried: Vec::new() };
+        let wanted = Wanted {
+            issuer: issuer.into(),
+            resource: None,
+            scopes: Vec::new(),
+            dpop: Demand::default(),
+            tried: Vec::new(),
+        };
         Self::server(start, wanted)
     }
 
@@ -245,7 +251,7 @@ impl Discovery {
     }
 
     fn found(start: &Endpoint, wanted: Wanted, document: ServerDocument) -> Result<Next, DiscoveryError> {
-        let Wanted { issuer, resource, scopes, .. } = wanted;
+        let Wanted { issuer, resource, scopes, dpop, .. } = wanted;
         // As a plain string (RFC 8414 section 3.3): another issuer's document must not be used.
         if document.issuer != issuer {
             return Err(DiscoveryError::IssuerMismatch { asked: issuer, named: displayable(&document.issuer) });

@@ -91,7 +91,15 @@ impl Credentials {
     /// An access token alone, whose expiry is not known: it counts as living until a resource rejects it.
     pub fn from_access_token(access_token: Secret) -> Self {
         let expires_at = Timestamp(u64::MAX);
-        Self { access_token, refresh_token: None, expires_at, obtained_at: None, scope: None, client: None, binding: None }
+        Self {
+            access_token,
+            refresh_token: None,
+            expires_at,
+            obtained_at: None,
+            scope: None,
+            client: None,
+            binding: None,
+        }
     }
 
     /// The bytes of a record with these credentials, for a store that holds nothing yet.

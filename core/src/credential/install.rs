@@ -143,7 +143,9 @@ impl fmt::Display for InstallError {
             Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
             Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
             #[cfg(feature = "dpop")]
-            Self::NotBound => f.write_str("the server issued tokens that are not bound to the key of this login (DPoP)"),
+            Self::NotBound => {
+                f.write_str("the server issued tokens that are not bound to the key of this login (DPoP)")
+            }
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
             Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
         }
@@ -287,10 +289,10 @@ impl Base {
     fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
-                let bound = request.binding.as_ref().map(|binding| Bound {
-                    binding: binding.clone(),
-                    again: Some(request.repeat()),
-                });
+                let bound = request
+                    .binding
+                    .as_ref()
+                    .map(|binding| Bound { binding: binding.clone(), again: Some(request.repeat()) });
                 self.send(request, Exchange { client, sent_at: now.wall, under, bound })
             }
             NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
@@ -410,7 +412,10 @@ impl State {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("client", &self.client.name).field("under", &self.under).finish_non_exhaustive()
+        f.debug_struct("Exchange")
+            .field("client", &self.client.name)
+            .field("under", &self.under)
+            .finish_non_exhaustive()
     }
 }
 

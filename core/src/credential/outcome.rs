@@ -267,7 +267,9 @@ impl Cause {
             ),
             Self::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
             Self::NoClient => Some("set KRAUBE_CLIENT_ID to the client id of the login, or log in with `kraube login`"),
-            Self::KeyBound => Some("use `kraube token --dpop METHOD URL`, or `TokenSource::authorize` of the Rust library"),
+            Self::KeyBound => {
+                Some("use `kraube token --dpop METHOD URL`, or `TokenSource::authorize` of the Rust library")
+            }
             #[cfg(feature = "dpop")]
             Self::NotBound => Some("ask who runs the server why it has stopped to bind tokens, then log in again"),
             Self::BackingOff | Self::Throttled | Self::Contended | Self::TooSoon | Self::UnderWay => {

@@ -19,6 +19,11 @@ pub struct Nonce(Infallible);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand(());
 
+impl Demand {
+    /// None.
+    pub(crate) const NONE: Self = Self(());
+}
+
 impl Binding {
     pub(crate) fn learn(&mut self, _response: &Response) {
         match self.0 {}
