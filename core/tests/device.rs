@@ -1,8 +1,6 @@
 //! The device authorization grant: normative lines I1 to I3.
 
-mod common;
-
-use common::{CANARY, ISSUER, json, now, parameters, response};
+use crate::common::{CANARY, ISSUER, json, now, parameters, response};
 use kraube_core::device::{Device, DeviceError, Instructions, Polled, Polling};
 use kraube_core::http::{Response, SendError, SendErrorKind};
 use kraube_core::provider::Provider;
