@@ -16,7 +16,7 @@ pub struct Nonce(Infallible);
 
 /// Whether tokens are to be bound to a key. Without the feature `dpop` they cannot be, and a document that asks for it is
 /// not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Demand(());
 
 impl Demand {
