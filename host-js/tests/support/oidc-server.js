@@ -23,6 +23,7 @@ const server = await start({
   // Of an application on a person's machine: any port (RFC 8252 section 7.3).
   redirectUris: ["http://127.0.0.1/callback"],
   grants: [device],
+  client: { dpop_bound_access_tokens: dpop },
   accessLife,
   features: {
     deviceFlow: { enabled: true },
