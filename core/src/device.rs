@@ -1,7 +1,7 @@
 //! The device authorization grant (RFC 8628) as typed legs: [`Device::begin`], [`Device::read`], and the [`Polling`] that
 //! ends with tokens. For machines without a browser: a person agrees on another one.
 
-use crate::dpop::{Binding, Demand};
+use crate::dpop::Binding;
 use crate::http::{Endpoint, Request, Response, SendError};
 use crate::json;
 use crate::provider::{Client, MissingClientId, Provider};
@@ -32,7 +32,8 @@ const LONGEST_LIFE: Millis = Millis::from_secs(3600);
 #[derive(Debug)]
 pub struct Device {
     client: Client,
-    dpop: Demand,
+    #[cfg(feature = "dpop")]
+    dpop: crate::dpop::Demand,
     binding: Option<Binding>,
 }
 
@@ -88,7 +89,15 @@ impl Device {
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
         let request = form_request(url, parameters.into_iter().filter(|(_, value)| !value.is_empty()));
-        Ok((Self { client, dpop: provider.dpop, binding: None }, request))
+        Ok((
+            Self {
+                client,
+                #[cfg(feature = "dpop")]
+                dpop: provider.dpop,
+                binding: None,
+            },
+            request,
+        ))
     }
 
     /// Whether the tokens shall be bound to a key: the host makes a new one then, and [binds](Self::bind) the login to it.

@@ -184,6 +184,7 @@ impl Request {
         Self { url, content_type, body, binding: None }
     }
 
+    #[cfg(feature = "dpop")]
     /// The same request, to be sent once more after an answer by which the first one certainly did nothing.
     pub(crate) fn repeat(&self) -> Self {
         let Self { url, content_type, body, binding } = self;

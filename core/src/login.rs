@@ -289,6 +289,9 @@ impl Pending {
             return Err(RestoreError::Version);
         }
         let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        if version != saved_as(saved.dpop).0 {
+            return Err(RestoreError::Version);
+        }
         let created = Timestamp(saved.created);
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);
@@ -337,7 +340,12 @@ impl Pending {
             (Some(code), None) => {
                 let verifier = self.verifier.take().ok_or(Ignored::Answered)?;
                 let request = token::code_request(&self.client, &code, &verifier, &self.redirect_uri, &self.state);
-                Ok(Verdict::Code(Exchange { client: self.client.clone(), request, dpop: self.dpop }))
+                Ok(Verdict::Code(Exchange {
+                    client: self.client.clone(),
+                    request,
+                    #[cfg(feature = "dpop")]
+                    dpop: self.dpop,
+                }))
             }
         }
     }
@@ -393,6 +401,7 @@ impl Verdict {
 pub struct Exchange {
     client: Client,
     request: Request,
+    #[cfg(feature = "dpop")]
     dpop: Demand,
 }
 

@@ -207,6 +207,7 @@ struct Exchange {
 struct Bound {
     binding: Binding,
     /// `None` when it was sent once more.
+    #[cfg(feature = "dpop")]
     again: Option<Request>,
 }
 
@@ -289,10 +290,11 @@ impl Base {
     fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
-                let bound = request
-                    .binding
-                    .as_ref()
-                    .map(|binding| Bound { binding: binding.clone(), again: Some(request.repeat()) });
+                let bound = request.binding.as_ref().map(|binding| Bound {
+                    binding: binding.clone(),
+                    #[cfg(feature = "dpop")]
+                    again: Some(request.repeat()),
+                });
                 self.send(request, Exchange { client, sent_at: now.wall, under, bound })
             }
             NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),

@@ -127,6 +127,7 @@ struct Redeem {
     resends: u8,
     first_unknown: Option<Millis>,
     /// It was sent once more with a nonce (RFC 9449 section 8), which is done once.
+    #[cfg(feature = "dpop")]
     with_nonce: bool,
 }
 

@@ -29,8 +29,17 @@ impl Run {
         let reserve = (4 * blob.bytes().len()).clamp(32 * 1024, Blob::MAX);
         let marked = Stored::of(&blob, record);
         let sent_at = now.wall;
-        let redeem =
-            Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None, with_nonce: false };
+        let redeem = Redeem {
+            marked,
+            token,
+            client,
+            sent_at,
+            not_sent: 0,
+            resends: 0,
+            first_unknown: None,
+            #[cfg(feature = "dpop")]
+            with_nonce: false,
+        };
         self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
     }
 
