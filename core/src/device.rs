@@ -1,6 +1,7 @@
 //! The device authorization grant (RFC 8628) as typed legs: [`Device::begin`], [`Device::read`], and the [`Polling`] that
 //! ends with tokens. For machines without a browser: a person agrees on another one.
 
+use crate::dpop::Binding;
 use crate::http::{Endpoint, Request, Response, SendError};
 use crate::json;
 use crate::provider::{Client, MissingClientId, Provider};
@@ -9,7 +10,7 @@ use crate::retry_after;
 use crate::secret::Secret;
 use crate::text::displayable;
 use crate::time::{Millis, Now, Timestamp};
-use crate::token::{self, Answer, form_request, read_error};
+use crate::token::{self, Answer, Reading, form_request, read_error};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -31,6 +32,9 @@ const LONGEST_LIFE: Millis = Millis::from_secs(3600);
 #[derive(Debug)]
 pub struct Device {
     client: Client,
+    #[cfg(feature = "dpop")]
+    dpop: crate::dpop::Demand,
+    binding: Option<Binding>,
 }
 
 /// What the person is shown.
@@ -49,6 +53,10 @@ pub struct Instructions {
 /// The last leg: the server is asked again and again whether the person has agreed.
 pub struct Polling {
     client: Client,
+    binding: Option<Binding>,
+    /// The last poll was sent once more with a nonce (RFC 9449 section 8).
+    #[cfg(feature = "dpop")]
+    with_nonce: bool,
     device_code: Secret,
     interval: Millis,
     /// On the monotonic clock.
@@ -81,7 +89,28 @@ impl Device {
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
         let request = form_request(url, parameters.into_iter().filter(|(_, value)| !value.is_empty()));
-        Ok((Self { client }, request))
+        Ok((
+            Self {
+                client,
+                #[cfg(feature = "dpop")]
+                dpop: provider.dpop,
+                binding: None,
+            },
+            request,
+        ))
+    }
+
+    /// Whether the tokens shall be bound to a key: the host makes a new one then, and [binds](Self::bind) the login to it.
+    #[cfg(feature = "dpop")]
+    pub fn wants_key(&self) -> bool {
+        self.dpop.is_made()
+    }
+
+    /// Binds the tokens to a key that no other login has (RFC 9449 section 5).
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn bind(self, binding: Binding) -> Self {
+        Self { binding: Some(binding), ..self }
     }
 
     /// Reads the answer (RFC 8628 section 3.2).
@@ -106,6 +135,9 @@ impl Device {
         let verification_uri_complete = document.verification_uri_complete.as_deref().and_then(endpoint);
         let polling = Polling {
             client: self.client,
+            binding: self.binding,
+            #[cfg(feature = "dpop")]
+            with_nonce: false,
             device_code,
             interval,
             next: later(now.monotonic, interval),
@@ -130,7 +162,7 @@ impl Polling {
             ("resource", self.client.resource.as_deref().unwrap_or_default()),
         ];
         let sent = parameters.into_iter().filter(|(_, value)| !value.is_empty());
-        form_request(self.client.token_endpoint.clone(), sent)
+        Request { binding: self.binding.clone(), ..form_request(self.client.token_endpoint.clone(), sent) }
     }
 
     /// Judges the answer to a poll (RFC 8628 section 3.5). `sent` is the moment before the poll was sent, from which the
@@ -144,6 +176,18 @@ impl Polling {
         sent: Timestamp,
         now: Now,
     ) -> Result<Polled, DeviceError> {
+        if let Ok(response) = &answer {
+            self.binding.iter_mut().for_each(|binding| binding.learn(response));
+            #[cfg(feature = "dpop")]
+            {
+                let wants = self.binding.is_some() && crate::dpop::wants_nonce(response);
+                if wants && !core::mem::replace(&mut self.with_nonce, true) {
+                    self.next = now.monotonic;
+                    return Ok(Polled::Pending(self));
+                }
+                self.with_nonce = wants;
+            }
+        }
         let wait = match &answer {
             // A server that does not answer is asked less often.
             Err(_) => self.slower(),
@@ -172,8 +216,15 @@ impl Polling {
     }
 
     fn ended(self, response: &Response, sent: Timestamp, now: Now) -> Result<Polled, DeviceError> {
-        match token::read_answer(&self.client, response, now) {
-            Answer::Issued(issued) => Ok(Polled::Done(Credentials::issued(issued, self.client, sent))),
+        let answer = match token::read(&self.client, response, self.binding.is_some(), now) {
+            Reading::Answer(answer) => answer,
+            #[cfg(feature = "dpop")]
+            Reading::UseNonce => return Err(DeviceError::Refused("use_dpop_nonce".into())),
+            #[cfg(feature = "dpop")]
+            Reading::NotBound => return Err(DeviceError::NotBound),
+        };
+        match answer {
+            Answer::Issued(issued) => Ok(Polled::Done(Credentials::issued(issued, self.client, self.binding, sent))),
             Answer::Refused { detail } | Answer::ClientRejected { detail } => Err(DeviceError::Refused(detail)),
             Answer::RefusedByStatus(status) => Err(DeviceError::Refused(format!("HTTP status {status}"))),
             Answer::Unknown { detail, .. } => Err(DeviceError::InDoubt(detail)),
@@ -214,6 +265,10 @@ pub enum DeviceError {
     Expired,
     /// The answer that should have held the tokens is not readable. The code may be spent.
     InDoubt(String),
+    /// The server issued tokens that are not bound to the key of this login, though that was asked for. They are not used
+    /// (RFC 9449 section 5).
+    #[cfg(feature = "dpop")]
+    NotBound,
 }
 
 impl DeviceError {
@@ -228,6 +283,8 @@ impl DeviceError {
             Self::Denied => "denied",
             Self::Expired => "device_code_expired",
             Self::InDoubt(_) => "code_in_doubt",
+            #[cfg(feature = "dpop")]
+            Self::NotBound => "not_bound",
         }
     }
 
@@ -239,6 +296,8 @@ impl DeviceError {
             Self::Refused(_) => Some("check the client id, and whether it may use the device flow"),
             Self::Denied => Some("start the login again and agree to it"),
             Self::Expired | Self::InDoubt(_) => Some("start the login again"),
+            #[cfg(feature = "dpop")]
+            Self::NotBound => Some(crate::credential::InstallError::NotBound.hint()),
             Self::Unreadable | Self::MissingClientId(_) => None,
         }
     }
@@ -255,6 +314,8 @@ impl fmt::Display for DeviceError {
             Self::Denied => f.write_str("the login was denied"),
             Self::Expired => f.write_str("the code was not used in time"),
             Self::InDoubt(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
+            #[cfg(feature = "dpop")]
+            Self::NotBound => crate::credential::InstallError::NotBound.fmt(f),
         }
     }
 }

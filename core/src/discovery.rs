@@ -3,6 +3,7 @@
 //! decided here.
 
 use crate::challenge::{self, Challenge};
+use crate::dpop::Demand;
 use crate::http::{Endpoint, EndpointError, Response, SendError};
 use crate::json;
 use crate::provider::{Provider, RedirectRules, TokenBody};
@@ -48,6 +49,7 @@ struct Wanted {
     issuer: String,
     resource: Option<String>,
     scopes: Vec<String>,
+    dpop: Demand,
     tried: Vec<String>,
 }
 
@@ -81,6 +83,8 @@ pub struct Found {
     pub resource: Option<String>,
     /// The scopes that the resource asks for, where it names them.
     pub scopes: Vec<String>,
+    /// Whether the resource takes no tokens but such as are bound to a key.
+    pub dpop: Demand,
 }
 
 /// The part of the authorization server metadata (RFC 8414 section 2) that is used.
@@ -117,7 +121,13 @@ impl Discovery {
     /// [`DiscoveryError::Address`]
     pub fn of_issuer(issuer: &str) -> Result<Next, DiscoveryError> {
         let start = address(issuer)?;
-        let wanted = Wanted { issuer: issuer.into(), resource: None, scopes: Vec::new(), tried: Vec::new() };
+        let wanted = Wanted {
+            issuer: issuer.into(),
+            resource: None,
+            scopes: Vec::new(),
+            dpop: Demand::default(),
+            tried: Vec::new(),
+        };
         Self::server(start, wanted)
     }
 
@@ -211,7 +221,11 @@ impl Discovery {
         inside(&start, address(&issuer)?.as_str())?;
         // The challenge says what this very request needs; the document, what there is (RFC 9728 section 2).
         let scopes = if scopes.is_empty() { document.scopes_supported } else { scopes };
-        Self::server(start, Wanted { issuer, resource: Some(document.resource), scopes, tried: Vec::new() })
+        #[cfg(feature = "dpop")]
+        let dpop = Demand::default().or(document.dpop_bound_access_tokens_required);
+        #[cfg(not(feature = "dpop"))]
+        let dpop = Demand::default();
+        Self::server(start, Wanted { issuer, resource: Some(document.resource), scopes, dpop, tried: Vec::new() })
     }
 
     /// RFC 8414 section 3.1 and OpenID Connect Discovery section 4.1: between host and path, or behind the path.
@@ -237,7 +251,7 @@ impl Discovery {
     }
 
     fn found(start: &Endpoint, wanted: Wanted, document: ServerDocument) -> Result<Next, DiscoveryError> {
-        let Wanted { issuer, resource, scopes, .. } = wanted;
+        let Wanted { issuer, resource, scopes, dpop, .. } = wanted;
         // As a plain string (RFC 8414 section 3.3): another issuer's document must not be used.
         if document.issuer != issuer {
             return Err(DiscoveryError::IssuerMismatch { asked: issuer, named: displayable(&document.issuer) });
@@ -267,14 +281,14 @@ impl Discovery {
             client_id_metadata_document_supported: document.client_id_metadata_document_supported,
             issuer,
         };
-        Ok(Next::Found(Found { server, resource, scopes }))
+        Ok(Next::Found(Found { server, resource, scopes, dpop }))
     }
 }
 
 impl Found {
     /// The server as a provider. It is named like its issuer; `client_id` was given to the application there.
     pub fn provider(self, client_id: Option<String>) -> Provider {
-        let Self { server, resource, scopes } = self;
+        let Self { server, resource, scopes, dpop } = self;
         Provider {
             name: server.issuer.clone(),
             issuer: Some(server.issuer),
@@ -295,6 +309,7 @@ impl Found {
             require_pushed_authorization_requests: server.require_pushed_authorization_requests,
             registration_endpoint: server.registration_endpoint,
             client_id_metadata_document_supported: server.client_id_metadata_document_supported,
+            dpop,
         }
     }
 }
@@ -460,6 +475,9 @@ struct ResourceDocument {
     authorization_servers: Vec<String>,
     #[serde(default)]
     scopes_supported: Vec<String>,
+    #[cfg(feature = "dpop")]
+    #[serde(default)]
+    dpop_bound_access_tokens_required: bool,
 }
 
 /// `None` where there is no such document here: an error of the client's side, or a page that is shown for everything.

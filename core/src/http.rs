@@ -1,5 +1,6 @@
 //! One HTTP exchange as data. The host performs it; what it means is decided here in the core.
 
+use crate::dpop::{Binding, Nonce};
 use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -172,9 +173,24 @@ pub struct Request {
     pub content_type: &'static str,
     /// The body. It holds secrets.
     pub body: Secret,
+    /// Where the tokens of the login are bound to a key: the host adds a `DPoP` header field with a
+    /// [proof](Binding::proof) that it signs, made for this request alone, each time it is sent.
+    pub binding: Option<Binding>,
 }
 
 impl Request {
+    /// A request without a proof.
+    pub const fn new(url: Endpoint, content_type: &'static str, body: Secret) -> Self {
+        Self { url, content_type, body, binding: None }
+    }
+
+    #[cfg(feature = "dpop")]
+    /// The same request, to be sent once more after an answer by which the first one certainly did nothing.
+    pub(crate) fn repeat(&self) -> Self {
+        let Self { url, content_type, body, binding } = self;
+        Self { url: url.clone(), content_type, body: body.clone(), binding: binding.clone() }
+    }
+
     /// The value for the `Accept` header.
     pub const ACCEPT: &'static str = "application/json";
 }
@@ -185,7 +201,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What came back: any status, the one header that is used, and at most [`Response::MAX_BODY`] bytes of body.
+/// What came back: any status, the headers that are used, and at most [`Response::MAX_BODY`] bytes of body.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Response {
     /// The status code.
@@ -194,11 +210,18 @@ pub struct Response {
     pub content_type: Option<String>,
     /// The `Retry-After` header, where there is one.
     pub retry_after: Option<String>,
+    /// The `DPoP-Nonce` header, where there is one.
+    pub dpop_nonce: Option<Nonce>,
     /// The body. It may hold secrets.
     pub body: Vec<u8>,
 }
 
 impl Response {
+    /// An answer without a nonce.
+    pub const fn new(status: u16, content_type: Option<String>, retry_after: Option<String>, body: Vec<u8>) -> Self {
+        Self { status, content_type, retry_after, dpop_nonce: None, body }
+    }
+
     /// The host stops reading one byte after this: a body that is longer is unreadable.
     pub const MAX_BODY: usize = 1024 * 1024;
 }

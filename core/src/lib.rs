@@ -88,7 +88,7 @@
 //!         assert!(request.body.expose().contains("refresh_token=spent-once"));
 //!         let body = r#"{"access_token": "new", "refresh_token": "next", "token_type": "Bearer", "expires_in": 3600}"#;
 //!         let content_type = Some("application/json".to_owned());
-//!         Ok(Response { status: 200, content_type, retry_after: None, body: body.into() })
+//!         Ok(Response::new(200, content_type, None, body.into()))
 //!     },
 //! };
 //!
@@ -117,6 +117,7 @@
 //! | [`login`], [`pkce`], [`provider`] | the authorization code grant, its redirect and its servers |
 //! | [`device`] | the device authorization grant |
 //! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
+//! | [`dpop`] | tokens that are bound to a key |
 //! | [`register`] | which client an application is there |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |
@@ -137,6 +138,7 @@ pub mod credential;
 pub mod device;
 pub mod discovery;
 pub mod doctor;
+pub mod dpop;
 pub mod http;
 mod json;
 pub mod keeping;

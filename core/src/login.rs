@@ -4,6 +4,7 @@
 pub use crate::callback::{Callback, Ignored, state_in_pasted};
 
 use crate::callback::{self, Parameters};
+use crate::dpop::Demand;
 use crate::http::{Endpoint, Request, Response, SendError};
 use crate::json::{self, Value};
 use crate::machine::Blob;
@@ -81,8 +82,8 @@ impl Login {
         } else {
             None
         };
-        let pending =
-            Pending { client, redirect_uri, state, verifier: Some(verifier), expects_iss: provider.expects_iss };
+        let (verifier, expects_iss, dpop) = (Some(verifier), provider.expects_iss, provider.dpop);
+        let pending = Pending { client, redirect_uri, state, verifier, expects_iss, dpop };
         Ok(match push {
             None => Started::Ready(pending, url),
             Some(request) => {
@@ -235,6 +236,7 @@ pub struct Pending {
     /// `None` after the one response that it was for.
     verifier: Option<Verifier>,
     expects_iss: bool,
+    dpop: Demand,
 }
 
 impl Pending {
@@ -257,7 +259,9 @@ impl Pending {
     /// store them where only the user can read them, and delete them after use. `None`: it has had its response.
     pub fn save(&self, now: Timestamp) -> Option<Blob> {
         let client = serde_json::to_string(&self.client).ok()?;
-        let (version, created) = (SAVED_VERSION.to_string(), now.0.to_string());
+        let created = now.0.to_string();
+        let (version, dpop) = saved_as(self.dpop);
+        let version = version.to_string();
         let members = [
             ("version", Value::Json(&version)),
             ("created", Value::Json(&created)),
@@ -267,7 +271,8 @@ impl Pending {
             ("verifier", Value::Text(self.verifier.as_ref()?.expose())),
             ("expectsIss", Value::Json(if self.expects_iss { "true" } else { "false" })),
         ];
-        Some(Blob::new(json::object(members.into_iter()).into_bytes()))
+        let dpop = dpop.map(|dpop| ("dpop", Value::Json(dpop)));
+        Some(Blob::new(json::object(members.into_iter().chain(dpop)).into_bytes()))
     }
 
     /// Takes a saved attempt up again, within [`PENDING_LIFE`].
@@ -280,10 +285,13 @@ impl Pending {
             version: u64,
         }
         let Version { version } = json::document(bytes).ok_or(RestoreError::Unreadable)?;
-        if version != SAVED_VERSION {
+        if version != SAVED_VERSION && version != saved_as(DEMANDED).0 {
             return Err(RestoreError::Version);
         }
         let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        if version != saved_as(saved.dpop).0 {
+            return Err(RestoreError::Version);
+        }
         let created = Timestamp(saved.created);
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);
@@ -291,8 +299,8 @@ impl Pending {
         let state = saved.state.filter(|state| !state.is_empty()).ok_or(RestoreError::Unreadable)?;
         let verifier = saved.verifier.and_then(Verifier::restore).ok_or(RestoreError::Unreadable)?;
         let redirect_uri = String::from(saved.redirect_uri);
-        let expects_iss = saved.expects_iss;
-        Ok(Self { client: saved.client, redirect_uri, state, verifier: Some(verifier), expects_iss })
+        let (expects_iss, dpop) = (saved.expects_iss, saved.dpop);
+        Ok(Self { client: saved.client, redirect_uri, state, verifier: Some(verifier), expects_iss, dpop })
     }
 
     fn judge(&mut self, callback: Callback<'_>) -> Result<Verdict, Ignored> {
@@ -332,7 +340,12 @@ impl Pending {
             (Some(code), None) => {
                 let verifier = self.verifier.take().ok_or(Ignored::Answered)?;
                 let request = token::code_request(&self.client, &code, &verifier, &self.redirect_uri, &self.state);
-                Ok(Verdict::Code(Exchange { client: self.client.clone(), request }))
+                Ok(Verdict::Code(Exchange {
+                    client: self.client.clone(),
+                    request,
+                    #[cfg(feature = "dpop")]
+                    dpop: self.dpop,
+                }))
             }
         }
     }
@@ -388,9 +401,26 @@ impl Verdict {
 pub struct Exchange {
     client: Client,
     request: Request,
+    #[cfg(feature = "dpop")]
+    dpop: Demand,
 }
 
 impl Exchange {
+    /// Whether the tokens shall be bound to a key: the host makes a new one then, and [binds](Self::bind) the exchange to
+    /// it.
+    #[cfg(feature = "dpop")]
+    pub fn wants_key(&self) -> bool {
+        self.dpop.is_made()
+    }
+
+    /// Binds the tokens to a key that no other login has (RFC 9449 section 5).
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn bind(mut self, binding: crate::dpop::Binding) -> Self {
+        self.request.binding = Some(binding);
+        self
+    }
+
     /// The token request, and the client to store beside the tokens. Read the answer with
     /// [`read_answer`](crate::token::read_answer).
     pub fn request(self) -> (Client, Request) {
@@ -520,6 +550,23 @@ impl core::error::Error for RestoreError {}
 
 const SAVED_VERSION: u64 = 1;
 
+/// The version of a login whose tokens are to be bound to a key, and how that is said: other versions of kraube must not
+/// take it up and ask for tokens that are not.
+#[cfg(feature = "dpop")]
+fn saved_as(dpop: Demand) -> (u64, Option<&'static str>) {
+    if dpop.is_made() { (2, Some("true")) } else { (SAVED_VERSION, None) }
+}
+
+#[cfg(not(feature = "dpop"))]
+fn saved_as(_dpop: Demand) -> (u64, Option<&'static str>) {
+    (SAVED_VERSION, None)
+}
+
+#[cfg(feature = "dpop")]
+const DEMANDED: Demand = Demand::BOUND;
+#[cfg(not(feature = "dpop"))]
+const DEMANDED: Demand = Demand::NONE;
+
 /// What [`Pending::save`] writes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -532,4 +579,6 @@ struct Saved {
     #[serde(deserialize_with = "json::secret")]
     verifier: Option<Secret>,
     expects_iss: bool,
+    #[serde(default)]
+    dpop: Demand,
 }

@@ -1,5 +1,6 @@
 //! Authorization servers as data: where to send what, and which client we are there.
 
+use crate::dpop::Demand;
 use crate::http::{Endpoint, EndpointError};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -65,6 +66,10 @@ pub struct Provider {
     /// Whether the server takes the URL of a client's metadata document for a client identifier.
     #[serde(default)]
     pub client_id_metadata_document_supported: bool,
+    /// Whether the tokens shall be bound to a key (DPoP, RFC 9449): for servers that issue no others to this client, and
+    /// for resources that take no others. Each request with such a token needs a proof.
+    #[serde(default)]
+    pub dpop: Demand,
 }
 
 /// What a loopback redirect URI must look like (RFC 8252 section 7.3).
@@ -181,6 +186,7 @@ impl Provider {
             require_pushed_authorization_requests: false,
             registration_endpoint: None,
             client_id_metadata_document_supported: false,
+            dpop: Demand::default(),
         }
     }
 
@@ -209,6 +215,7 @@ impl Provider {
             require_pushed_authorization_requests: false,
             registration_endpoint: None,
             client_id_metadata_document_supported: false,
+            dpop: Demand::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Three members are shared with other programs (`refreshToken`, `accessToken`, `expiresAt` in Unix milliseconds); one,
 //! `kraube`, is ours. Members that are not known, at the top or in `kraube`, are kept to the letter.
 
+use crate::dpop::{self, Binding};
 use crate::json::{self, Malformed, Members, Sink, Writer};
 use crate::machine::Blob;
 use crate::number::decimal;
@@ -51,6 +52,8 @@ pub struct Credentials {
     pub scope: Option<String>,
     /// The client it was issued to, and where to refresh it. Without one, the host's default is used.
     pub client: Option<Client>,
+    /// The key that the tokens are bound to (RFC 9449), where they are.
+    pub binding: Option<Binding>,
 }
 
 impl Credentials {
@@ -63,11 +66,17 @@ impl Credentials {
             obtained_at: None,
             scope: None,
             client: Some(client),
+            binding: None,
         }
     }
 
     /// What a server issued in answer to a request that was sent at this moment.
-    pub(crate) fn issued(issued: crate::token::Issued, client: Client, sent_at: Timestamp) -> Self {
+    pub(crate) fn issued(
+        issued: crate::token::Issued,
+        client: Client,
+        binding: Option<Binding>,
+        sent_at: Timestamp,
+    ) -> Self {
         Self {
             access_token: issued.access_token,
             refresh_token: issued.refresh_token,
@@ -75,13 +84,22 @@ impl Credentials {
             obtained_at: Some(sent_at),
             scope: issued.scope,
             client: Some(client),
+            binding,
         }
     }
 
     /// An access token alone, whose expiry is not known: it counts as living until a resource rejects it.
     pub fn from_access_token(access_token: Secret) -> Self {
         let expires_at = Timestamp(u64::MAX);
-        Self { access_token, refresh_token: None, expires_at, obtained_at: None, scope: None, client: None }
+        Self {
+            access_token,
+            refresh_token: None,
+            expires_at,
+            obtained_at: None,
+            scope: None,
+            client: None,
+            binding: None,
+        }
     }
 
     /// The bytes of a record with these credentials, for a store that holds nothing yet.
@@ -99,6 +117,8 @@ pub struct Record {
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) login: Option<LoginId>,
     pub(crate) client: Option<Client>,
+    /// Where the tokens are bound to a key. They are stored with it then, and not where other tokens are.
+    pub(crate) binding: Option<Binding>,
     pub(crate) scope: Option<String>,
     pub(crate) obtained_at: Option<Timestamp>,
     pub(crate) redeeming: Option<Mark>,
@@ -152,6 +172,9 @@ pub enum RecordError {
     Repeated,
     /// A token that is no string.
     Mistyped,
+    /// The key that the tokens are bound to cannot be read, so that they are of no use.
+    #[cfg(feature = "dpop")]
+    Key,
 }
 
 impl From<Malformed> for RecordError {
@@ -170,6 +193,8 @@ impl fmt::Display for RecordError {
             Self::NotJson => "the credentials are not a JSON object, or are cut off",
             Self::Repeated => "the credentials have a member twice",
             Self::Mistyped => "a token in the credentials is not a string",
+            #[cfg(feature = "dpop")]
+            Self::Key => "the key that the tokens are bound to cannot be read",
         })
     }
 }
@@ -187,12 +212,12 @@ impl Record {
             return Err(RecordError::Empty);
         }
         let mut members = Members::parse(bytes)?;
-        let refresh_token = token(members.take("refreshToken"))?;
-        let access_token = token(members.take("accessToken"))?;
-        let expires_at = members.take("expiresAt").and_then(|raw| time(raw.get()));
+        let mut record = Self::blank();
+        record.take_tokens(&mut members)?;
         let ours = members.take("kraube").map(|raw| Members::parse(raw.get().as_bytes())).and_then(Result::ok);
-        let mut record = Self { refresh_token, access_token, expires_at, unknown: members.rest(), ..Self::blank() };
+        record.unknown = members.rest();
         if let Some(mut ours) = ours {
+            dpop::read(&mut ours, &mut record)?;
             record.read_ours(&mut ours);
         }
         Ok(record)
@@ -207,6 +232,7 @@ impl Record {
             obtained_at: credentials.obtained_at,
             scope: credentials.scope.clone(),
             client: credentials.client.clone(),
+            binding: credentials.binding.clone(),
             login: Some(login),
             unknown: replaces.map(|old| old.unknown.clone()).unwrap_or_default(),
             ..Self::blank()
@@ -239,6 +265,7 @@ impl Record {
             scope: issued.scope.or_else(|| self.scope.clone()),
             login: self.login.clone(),
             client: self.client.clone(),
+            binding: self.binding.clone(),
             unknown: self.unknown.clone(),
             unknown_inside: self.unknown_inside.clone(),
             ..Self::blank()
@@ -252,7 +279,17 @@ impl Record {
 
     /// Whether there is nothing to log in with: absent or blanked tokens.
     pub fn is_logged_out(&self) -> bool {
-        self.refresh_token.is_none() && self.access_token.is_none()
+        self.refresh_token.is_none() && self.access_token.is_none() && !self.is_bound()
+    }
+
+    /// Whether the tokens are bound to a key (RFC 9449): each request with them needs a proof.
+    pub fn is_bound(&self) -> bool {
+        #[cfg(feature = "dpop")]
+        return self.binding.is_some();
+        #[cfg(not(feature = "dpop"))]
+        return dpop::is_in(self.unknown_inside.iter().map(|(name, _)| name.as_str()))
+            && self.refresh_token.is_none()
+            && self.access_token.is_none();
     }
 
     /// The access token and its expiry, where both are there.
@@ -293,14 +330,8 @@ impl Record {
     fn to_text(&self) -> String {
         json::exactly(|sink| {
             let mut top = Writer::open(sink, "  ");
-            if let Some(token) = &self.refresh_token {
-                top.string("refreshToken", token.expose());
-            }
-            if let Some(token) = &self.access_token {
-                top.string("accessToken", token.expose());
-            }
-            if let Some(at) = self.expires_at {
-                top.number("expiresAt", at.0);
+            if self.binding.is_none() {
+                self.write_tokens(&mut top);
             }
             top.name("kraube");
             self.write_ours(top.sink);
@@ -311,6 +342,26 @@ impl Record {
         })
     }
 
+    /// The members that a login cannot do without, from where they are.
+    pub(crate) fn take_tokens(&mut self, members: &mut Members<'_>) -> Result<(), RecordError> {
+        self.refresh_token = token(members.take("refreshToken"))?;
+        self.access_token = token(members.take("accessToken"))?;
+        self.expires_at = members.take("expiresAt").and_then(|raw| time(raw.get()));
+        Ok(())
+    }
+
+    pub(crate) fn write_tokens(&self, object: &mut Writer<'_>) {
+        if let Some(token) = &self.refresh_token {
+            object.string("refreshToken", token.expose());
+        }
+        if let Some(token) = &self.access_token {
+            object.string("accessToken", token.expose());
+        }
+        if let Some(at) = self.expires_at {
+            object.number("expiresAt", at.0);
+        }
+    }
+
     fn blank() -> Self {
         Self {
             refresh_token: None,
@@ -318,6 +369,7 @@ impl Record {
             expires_at: None,
             login: None,
             client: None,
+            binding: None,
             scope: None,
             obtained_at: None,
             redeeming: None,
@@ -370,6 +422,9 @@ impl Record {
         }
         if let Some(client) = &self.client {
             ours.raw("provider", &serde_json::to_string(client).unwrap_or_else(|_| "null".into()));
+        }
+        if let Some(binding) = &self.binding {
+            binding.write(&mut ours, self);
         }
         if let Some(scope) = &self.scope {
             ours.string("scope", scope);

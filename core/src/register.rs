@@ -41,7 +41,7 @@ pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&E
         None => Identity::Settled(provider),
         Some(url) => {
             let body = Secret::new(registration(&provider));
-            Identity::Register(Registration { provider }, Request { url, content_type: "application/json", body })
+            Identity::Register(Registration { provider }, Request::new(url, "application/json", body))
         }
     }
 }
@@ -71,7 +71,11 @@ impl Registration {
         if document.token_endpoint_auth_method.is_some_and(|method| method != "none") {
             return Err(RegistrationError::NeedsSecret);
         }
-        Ok(Provider { client_id: Some(client_id), ..self.provider })
+        #[cfg(feature = "dpop")]
+        let dpop = self.provider.dpop.or(document.dpop_bound_access_tokens);
+        #[cfg(not(feature = "dpop"))]
+        let dpop = self.provider.dpop;
+        Ok(Provider { client_id: Some(client_id), dpop, ..self.provider })
     }
 }
 
@@ -122,6 +126,10 @@ impl core::error::Error for RegistrationError {}
 struct Registered {
     client_id: Option<String>,
     token_endpoint_auth_method: Option<String>,
+    /// RFC 9449 section 5.2.
+    #[cfg(feature = "dpop")]
+    #[serde(default)]
+    dpop_bound_access_tokens: bool,
 }
 
 /// The metadata of this application (RFC 7591 section 2): a public client on a person's machine.
@@ -141,7 +149,10 @@ fn registration(provider: &Provider) -> String {
         ("scope", Value::Text(&scope)),
     ];
     let count = if scope.is_empty() { members.len() - 1 } else { members.len() };
-    json::object(members.into_iter().take(count))
+    let members = members.into_iter().take(count);
+    #[cfg(feature = "dpop")]
+    let members = members.chain(provider.dpop.is_made().then_some(("dpop_bound_access_tokens", Value::Json("true"))));
+    json::object(members)
 }
 
 /// Without a port where any will do: servers take every one for the loopback interface (RFC 8252 section 7.3).

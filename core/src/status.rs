@@ -96,6 +96,8 @@ pub struct Status {
     pub scope: Option<String>,
     /// Where it is refreshed.
     pub client: Option<Client>,
+    /// Whether its tokens are bound to a key (DPoP, RFC 9449).
+    pub bound: bool,
 }
 
 /// Judges what was read.
@@ -127,6 +129,7 @@ pub fn status(read: Result<Option<Blob>, StoreError>, policy: &Policy, now: Time
         obtained_at: record.obtained_at,
         retry_at: record.backing_off(now),
         refreshable,
+        bound: record.is_bound(),
         login: record.login,
         scope: record.scope,
         client: record.client,
@@ -144,6 +147,7 @@ impl Status {
             login: None,
             scope: None,
             client: None,
+            bound: false,
         }
     }
 }

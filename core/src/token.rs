@@ -65,6 +65,8 @@ pub enum Answer {
 /// expired, it would be refreshed at every call; too long an assumption is mended by the 401 of the resource.
 pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
 
+const UNKNOWN_TYPE: &str = "the access token is of an unknown type and must not be used (RFC 6749 section 7.1)";
+
 /// The longest life that is believed: ten years.
 pub const LONGEST_LIFE: Millis = Millis::from_secs(10 * 365 * 24 * 3600);
 
@@ -108,18 +110,53 @@ pub(crate) fn code_request(
     )
 }
 
+/// What an answer means where the tokens may have to be bound to a key.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// The same as for every token.
+    Answer(Answer),
+    /// The same request is to be sent once more, with the nonce of the answer: nothing was redeemed (RFC 9449 section 8).
+    #[cfg(feature = "dpop")]
+    UseNonce,
+    /// Tokens that are not bound to the key, though that was asked for: they must not be used (RFC 9449 section 5).
+    #[cfg(feature = "dpop")]
+    NotBound,
+}
+
 /// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date.
 pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
+    judge(client, response, false, now)
+}
+
+/// The same; `bound` is for a request that had a proof.
+pub(crate) fn read(client: &Client, response: &Response, bound: bool, now: Now) -> Reading {
+    #[cfg(feature = "dpop")]
+    if bound {
+        if crate::dpop::wants_nonce(response) {
+            return Reading::UseNonce;
+        }
+        if (200..=299).contains(&response.status) && read_success(response, false).is_ok() {
+            return Reading::NotBound;
+        }
+    }
+    Reading::Answer(judge(client, response, bound, now))
+}
+
+fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer {
     let retry_after = || retry_after::of(response, now.wall);
     let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
     let status = response.status;
     match status {
-        200..=299 => read_success(response).map_or_else(|detail| unknown(detail.into()), Answer::Issued),
+        200..=299 => read_success(response, bound).map_or_else(|detail| unknown(detail.into()), Answer::Issued),
         400..=499 if status != 408 && status != 429 => {
             let error = read_error(&response.body);
             match error.error.as_deref() {
                 Some("invalid_grant") => Answer::Refused { detail: error.detail(status) },
                 _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
+                #[cfg(feature = "dpop")]
+                Some("use_dpop_nonce" | "invalid_dpop_proof") if !bound => Answer::ClientRejected {
+                    detail: error.detail(status) + "; this server binds tokens to a key: log in again with --dpop",
+                },
                 _ => Answer::ClientRejected { detail: error.detail(status) },
             }
         }
@@ -139,7 +176,7 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
         TokenBody::Form => form_request(url, parameters()),
         TokenBody::Json => {
             let members = parameters().map(|(name, value)| (name, json::Value::Text(value)));
-            Request { url, content_type: "application/json", body: Secret::new(json::object(members)) }
+            Request::new(url, "application/json", Secret::new(json::object(members)))
         }
     }
 }
@@ -155,11 +192,11 @@ pub(crate) fn form_request<'a>(url: Endpoint, parameters: impl Iterator<Item = (
             encode(value.as_bytes()).for_each(|part| form.push(part));
         }
     }));
-    Request { url, content_type: "application/x-www-form-urlencoded", body }
+    Request::new(url, "application/x-www-form-urlencoded", body)
 }
 
 /// `Err` says what was wrong, and holds nothing of the body.
-fn read_success(response: &Response) -> Result<Issued, &'static str> {
+fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str> {
     if !response.content_type.as_deref().is_some_and(is_json) {
         return Err("the answer is not of the type application/json");
     }
@@ -173,8 +210,12 @@ fn read_success(response: &Response) -> Result<Issued, &'static str> {
     if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err("the access token has characters that no access token may have");
     }
-    if document.token_type.is_some_and(|name| !name.eq_ignore_ascii_case("bearer")) {
-        return Err("the access token is of an unknown type and must not be used (RFC 6749 section 7.1)");
+    let fits = match document.token_type {
+        Some(name) => name.eq_ignore_ascii_case(if bound { "dpop" } else { "bearer" }),
+        None => !bound,
+    };
+    if !fits {
+        return Err(UNKNOWN_TYPE);
     }
     Ok(Issued {
         access_token,

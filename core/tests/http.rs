@@ -93,8 +93,12 @@ fn an_endpoint_knows_its_origin_and_whether_it_is_on_this_machine() {
 
 #[test]
 fn a_request_and_an_answer_show_their_size_alone() {
-    let request =
-        Request { url: endpoint("https://a.example/t"), content_type: "application/json", body: Secret::new(CANARY) };
+    let request = Request {
+        binding: None,
+        url: endpoint("https://a.example/t"),
+        content_type: "application/json",
+        body: Secret::new(CANARY),
+    };
     assert_eq!(format!("{request:?}"), "POST https://a.example/t (12 bytes)");
     assert_eq!(format!("{:?}", json(200, CANARY)), "HTTP 200 (12 bytes)");
     let blob = Blob::new(CANARY.into());

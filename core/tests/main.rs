@@ -6,6 +6,7 @@ mod common;
 mod device;
 mod discovery;
 mod doctor;
+mod dpop;
 mod http;
 mod keeping;
 mod login;

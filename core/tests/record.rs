@@ -36,7 +36,13 @@ fn refresh(text: &str) -> (Outcome, Vec<String>) {
             Action::Send { .. } => {
                 let body = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
                 let content_type = Some("application/json".into());
-                Input::Replied(Ok(Response { status: 200, content_type, retry_after: None, body: body.into() }))
+                Input::Replied(Ok(Response {
+                    status: 200,
+                    content_type,
+                    retry_after: None,
+                    dpop_nonce: None,
+                    body: body.into(),
+                }))
             }
             Action::Write { blob, .. } => {
                 writes.push(String::from_utf8(blob.bytes().to_vec()).expect("the record is text"));
@@ -205,6 +211,7 @@ fn a_login_id_has_a_length_that_an_id_may_have() {
 #[test]
 fn a_login_is_saved_with_all_that_it_is_known_by() {
     let credentials = Credentials {
+        binding: None,
         access_token: Secret::new("a"),
         refresh_token: Some(Secret::new("r")),
         expires_at: Timestamp(NOW + 3_600_000),

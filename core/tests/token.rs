@@ -336,7 +336,7 @@ proptest! {
         header in proptest::option::of("[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT|.{0,40}|[0-9]{0,30}"),
         body: Vec<u8>,
     ) {
-        let response = Response { status, content_type, retry_after: header, body };
+        let response = Response { status, content_type, retry_after: header, dpop_nonce: None, body };
         match read(&response) {
             Answer::Throttled { retry_after } | Answer::Unknown { retry_after, .. } =>
                 prop_assert!(retry_after.is_none_or(|wait| wait <= Millis::from_secs(3600))),

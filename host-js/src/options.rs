@@ -4,6 +4,7 @@ use crate::input::{Object, Read, Wrong};
 use crate::json::Json;
 use crate::write::Cross;
 use kraube_core::credential::{Baseline, NewLogin, Wanted};
+use kraube_core::dpop::Demand;
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
 use kraube_core::machine::{Blob, Input, Locked, StoreError, StoreErrorKind, WriteError};
 use kraube_core::policy::Policy;
@@ -95,7 +96,7 @@ pub(crate) fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Re
     let body = given.json("body").filter(|json| *json == "true").and(bytes);
     let body = body.ok_or_else(|| given.wrong("body", "bytes or a string"))?;
     given.end()?;
-    Ok(Response { status, content_type, retry_after, body })
+    Ok(Response::new(status, content_type, retry_after, body))
 }
 
 fn changed(mut given: Object<'_>, name: &str) -> Read<Result<(), WriteError>> {
@@ -130,6 +131,7 @@ fn store_error(mut given: Object<'_>) -> Read<StoreError> {
 
 pub(crate) fn wanted(given: &mut Object<'_>) -> Read<(Wanted, RunId)> {
     let wanted = Wanted {
+        bound: false,
         min_valid: Millis(given.number("minValid")?.unwrap_or_default()),
         rejected: given.text("rejected")?.map(|token| Secret::new(token).fingerprint()),
         baseline: match given.object("baseline")? {
@@ -176,7 +178,7 @@ fn code(mut given: Object<'_>) -> Read<NewLogin> {
     request.json("accept");
     let (url, body) = (request.need("url", url)?, request.need("body", body)?);
     request.end()?;
-    Ok(NewLogin::Code { request: Request { url, content_type, body }, client })
+    Ok(NewLogin::Code { request: Request::new(url, content_type, body), client })
 }
 
 pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
@@ -194,6 +196,7 @@ pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
         obtained_at: given.number("obtainedAt")?.map(Timestamp),
         scope: given.text("scope")?,
         client: given.document("client")?,
+        binding: None,
         access_token: base.access_token,
     };
     given.end()?;
@@ -257,6 +260,7 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
         require_pushed_authorization_requests: given.flag("require_pushed_authorization_requests")?.unwrap_or_default(),
         registration_endpoint: given.endpoint("registration_endpoint")?,
         client_id_metadata_document_supported: given.flag("client_id_metadata_document_supported")?.unwrap_or_default(),
+        dpop: Demand::default(),
     };
     given.end()?;
     Ok(provider)

@@ -18,6 +18,8 @@ pub enum Error {
     Path(crate::paths::PathError),
     /// The place of the credentials cannot be used.
     Store(StoreError),
+    /// A request cannot be authorized: no token is sent there.
+    Target(kraube_core::dpop::TargetError),
     /// The operating system gives no random numbers or no thread.
     System(String),
 }
@@ -31,6 +33,7 @@ impl Error {
             Self::Unsaved(_) => "unsaved",
             Self::Path(error) => error.code(),
             Self::Store(error) => error.kind.code(),
+            Self::Target(error) => error.code(),
             Self::System(_) => "system",
         }
     }
@@ -42,7 +45,7 @@ impl Error {
             Self::Login(error) => Some(error.hint()),
             Self::Unsaved(_) => Some("free the disk while this process lives: the tokens are in its memory alone"),
             Self::Store(_) => Some("name another path, or make this one writable"),
-            Self::Path(_) | Self::System(_) => None,
+            Self::Path(_) | Self::Target(_) | Self::System(_) => None,
         }
     }
 
@@ -50,7 +53,8 @@ impl Error {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed(failure) => Some(failure),
-            Self::Login(_) | Self::Unsaved(_) | Self::Path(_) | Self::Store(_) | Self::System(_) => None,
+            Self::Login(_) | Self::Unsaved(_) | Self::Path(_) | Self::Store(_) => None,
+            Self::Target(_) | Self::System(_) => None,
         }
     }
 }
@@ -62,6 +66,7 @@ impl fmt::Display for Error {
             Self::Login(error) => error.fmt(f),
             Self::Unsaved(_) => f.write_str("new tokens were received and cannot be stored"),
             Self::Path(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
             Self::Store(_) => f.write_str("the credentials cannot be used"),
             Self::System(detail) => f.write_str(detail),
         }
@@ -74,7 +79,7 @@ impl std::error::Error for Error {
             Self::Failed(failure) => std::error::Error::source(failure),
             Self::Login(error) => std::error::Error::source(error),
             Self::Unsaved(error) | Self::Store(error) => Some(error),
-            Self::Path(_) | Self::System(_) => None,
+            Self::Path(_) | Self::Target(_) | Self::System(_) => None,
         }
     }
 }

@@ -1,7 +1,10 @@
 //! One HTTP client for every call: performs a core [`Request`], or fetches a public document, and reports what is known
 //! about it.
 
+use crate::dpop;
+use crate::drive::now;
 use kraube_core::discovery::Fetched;
+use kraube_core::dpop::{Call, Nonce};
 use kraube_core::http::{Endpoint, Request, Response, SendError, SendErrorKind};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -204,12 +207,19 @@ async fn interrupted<T>(work: impl Future<Output = T>, meanwhile: Option<Meanwhi
 }
 
 async fn exchange(client: &reqwest::Client, request: Request) -> Result<Response, SendError> {
-    let sent = client
+    let mut post = client
         .post(request.url.as_str())
         .header(reqwest::header::ACCEPT, Request::ACCEPT)
         .header(reqwest::header::CONTENT_TYPE, request.content_type)
-        .body(request.body.expose().to_owned())
-        .send();
+        .body(request.body.expose().to_owned());
+    if let Some(binding) = &request.binding {
+        let call = Call { method: "POST", url: &request.url, access_token: None, nonce: binding.nonce() };
+        let Some(proof) = dpop::proof(binding, call, now().wall) else {
+            return Err(SendError { kind: SendErrorKind::NotSent, detail: dpop::NO_PROOF.to_owned() });
+        };
+        post = post.header("dpop", proof);
+    }
+    let sent = post.send();
     bounded(async { read(sent.await?).await }).await
 }
 
@@ -237,8 +247,10 @@ async fn read(response: reqwest::Response) -> Result<Response, reqwest::Error> {
         response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let (content_type, retry_after) = (header(reqwest::header::CONTENT_TYPE), header(reqwest::header::RETRY_AFTER));
+    let dpop_nonce = header(reqwest::header::HeaderName::from_static("dpop-nonce"));
+    let dpop_nonce = dpop_nonce.as_deref().and_then(Nonce::parse);
     let status = response.status().as_u16();
-    Ok(Response { status, content_type, retry_after, body: body(response).await? })
+    Ok(Response { status, content_type, retry_after, dpop_nonce, body: body(response).await? })
 }
 
 /// One byte more than the limit is kept, so that the core can tell a body that was cut.

@@ -69,7 +69,7 @@ pub(crate) fn health(credentials: &Path) -> Option<Health> {
 fn refresh(path: &Path, schedule: &Schedule, policy: &Policy) -> Result<(), String> {
     // A source of its own, so that what others have stored since is seen.
     let source = TokenSource::from_file(Some(path)).map_err(|error| error.to_string())?;
-    let token = source.min_valid(duration(schedule.min_valid(policy))).blocking_token();
+    let token = source.with_proofs().min_valid(duration(schedule.min_valid(policy))).blocking_token();
     let token = token.map_err(|error| error.to_string())?;
     token.stale().map_or(Ok(()), |failure| Err(failure.to_string()))
 }

@@ -15,6 +15,7 @@
 //! | to | there is |
 //! |---|---|
 //! | get tokens | [`TokenSource`], [`Token`] |
+//! | authorize a request, also of a login that is bound to a key | [`TokenSource::authorize`], [`Authorized`] |
 //! | log in | [`login()`], [`login_manual`], [`login::start`] and [`login::finish`] |
 //! | store, look at and end a login | [`save_credentials`], [`status`], [`logout`] |
 //! | keep a login fresh, look for what is wrong | [`keep_fresh`], [`doctor`] |
@@ -24,7 +25,9 @@
 //! This crate performs what the core asks for: files, locks, requests. It decides nothing.
 
 mod account;
+mod authorize;
 pub mod doctor;
+mod dpop;
 mod drive;
 mod error;
 mod file;
@@ -43,6 +46,7 @@ mod unsaved;
 mod worker;
 
 pub use account::{logout, save_credentials, status};
+pub use authorize::{Answered, Authorized};
 pub use error::Error;
 pub use keeper::{health_path, keep_fresh};
 pub use kraube_core as core;

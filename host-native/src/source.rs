@@ -1,5 +1,6 @@
 //! What a Rust program uses: [`TokenSource`] and [`Token`].
 
+use crate::authorize::Nonces;
 use crate::drive::{Io, timestamp};
 use crate::error::Error;
 use crate::http::Http;
@@ -30,6 +31,8 @@ pub struct TokenSource {
     shared: Arc<Shared>,
     min_valid: Millis,
     pin: Option<Arc<OnceLock<Option<LoginId>>>>,
+    /// Whether tokens that are bound to a key are of use: the caller makes a proof for each request.
+    bound: bool,
 }
 
 /// What a source goes by, beside its store.
@@ -46,6 +49,7 @@ struct Shared {
     memory: Arc<Memory>,
     policy: Policy,
     thread: Mutex<Thread>,
+    nonces: Nonces,
 }
 
 /// The thread is started by the first caller who does not find a fresh token in memory.
@@ -77,8 +81,8 @@ impl TokenSource {
             keep_fresh: None,
         };
         let thread = Mutex::new(Thread::Idle(Box::new(worker)));
-        let shared = Shared { memory, policy: options.policy, thread };
-        Self { shared: Arc::new(shared), min_valid: Millis::ZERO, pin: None }
+        let shared = Shared { memory, policy: options.policy, thread, nonces: Nonces::default() };
+        Self { shared: Arc::new(shared), min_valid: Millis::ZERO, pin: None, bound: false }
     }
 
     /// A refresh token in the memory of this process alone.
@@ -121,7 +125,9 @@ impl TokenSource {
         Self { pin: Some(Arc::default()), ..self.clone() }
     }
 
-    /// A living access token. Dropping the future loses nothing.
+    /// A living access token. Dropping the future loses nothing. Of a login that is bound to a key
+    /// (DPoP) there is none to be had this way, since it would be taken for one that needs no proof:
+    /// [`authorize`](Self::authorize) serves both.
     ///
     /// # Errors
     /// [`Error`], sorted by what may be done next.
@@ -158,7 +164,8 @@ impl TokenSource {
             return None;
         }
         let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
-        let wanted = Wanted { min_valid: self.min_valid, rejected, baseline, default_client: None };
+        let (min_valid, bound) = (self.min_valid, self.bound);
+        let wanted = Wanted { min_valid, rejected, baseline, default_client: None, bound };
         let token = worker.peek(wanted)?.asked(self.min_valid);
         if let Some(pin) = &self.pin {
             let _ = pin.set(token.live().login.clone());
@@ -186,6 +193,15 @@ impl TokenSource {
         self.send(Job::KeepFresh)
     }
 
+    /// A handle for callers that make proofs.
+    pub(crate) fn with_proofs(&self) -> Self {
+        Self { bound: true, ..self.clone() }
+    }
+
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.shared.nonces
+    }
+
     fn in_memory(credentials: &Credentials) -> Self {
         Self::from_store(MemoryStore::holding(credentials.to_blob()), Options::default())
     }
@@ -195,7 +211,8 @@ impl TokenSource {
         let now = timestamp(SystemTime::now());
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
         let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
-        (fresh && mine).then(|| Token::from_guard(live).asked(self.min_valid))
+        let token = Token::from_guard(live);
+        (fresh && mine && token.is_of_use(self.bound)).then(|| token.asked(self.min_valid))
     }
 
     fn baseline(&self) -> Baseline {
@@ -214,7 +231,14 @@ impl TokenSource {
                 reply(result);
             }),
         };
-        self.send(Job::Obtain(Ask { min_valid, rejected, baseline, pinned: self.pin.is_some(), reply }))
+        self.send(Job::Obtain(Ask {
+            min_valid,
+            rejected,
+            baseline,
+            pinned: self.pin.is_some(),
+            bound: self.bound,
+            reply,
+        }))
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {

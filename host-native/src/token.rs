@@ -4,6 +4,7 @@ use crate::drive::timestamp;
 use crate::worker::Ask;
 use arc_swap::{ArcSwap, Guard};
 use kraube_core::credential::{Baseline, Failure, Ready};
+use kraube_core::dpop::Binding;
 use kraube_core::policy::Policy;
 use kraube_core::record::LoginId;
 use kraube_core::secret::{Fingerprint, Secret};
@@ -42,9 +43,20 @@ impl Token {
         self.live.access_token.expose()
     }
 
-    /// The value of the `Authorization` header (RFC 6750 section 2.1).
+    /// The value of the `Authorization` header (RFC 6750 section 2.1; RFC 9449 section 7.1).
     pub fn authorization(&self) -> String {
-        format!("Bearer {}", self.expose())
+        format!("{} {}", self.token_type(), self.expose())
+    }
+
+    /// `Bearer`, or `DPoP` where it [is bound](Self::is_bound).
+    pub fn token_type(&self) -> &'static str {
+        if self.is_bound() { "DPoP" } else { "Bearer" }
+    }
+
+    /// Whether it is bound to a key (DPoP, RFC 9449): each request with it needs a proof. Only
+    /// [`authorize`](crate::TokenSource::authorize) gives such tokens.
+    pub fn is_bound(&self) -> bool {
+        self.live.binding.is_some()
     }
 
     /// When it expires.
@@ -80,13 +92,18 @@ impl Token {
         policy.is_fresh(*expires_at, *obtained_at, ask.min_valid, now.wall) && self.suits(ask)
     }
 
+    /// A token that is bound to a key is of use to those alone who make proofs.
+    pub(crate) fn is_of_use(&self, makes_proofs: bool) -> bool {
+        makes_proofs || !self.is_bound()
+    }
+
     /// Whether it is of the login that a caller stays with, and not the one that was rejected.
     pub(crate) fn suits(&self, ask: &Ask) -> bool {
         let mine = match &ask.baseline {
             Baseline::FirstRead => true,
             Baseline::Login(pinned) => *pinned == self.live.login,
         };
-        mine && Some(self.live.access_token.fingerprint()) != ask.rejected
+        self.is_of_use(ask.bound) && mine && Some(self.live.access_token.fingerprint()) != ask.rejected
     }
 }
 
@@ -152,6 +169,7 @@ pub(crate) struct Live {
     pub(crate) login: Option<LoginId>,
     pub(crate) scope: Option<String>,
     pub(crate) stale: Option<Failure>,
+    pub(crate) binding: Option<Binding>,
 }
 
 impl Live {
@@ -164,6 +182,7 @@ impl Live {
             login: None,
             scope: None,
             stale: None,
+            binding: None,
         }
     }
 
@@ -181,6 +200,7 @@ impl From<Ready> for Live {
             login: ready.login,
             scope: ready.scope,
             stale: ready.stale,
+            binding: ready.binding,
         }
     }
 }

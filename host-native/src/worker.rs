@@ -36,6 +36,8 @@ pub(crate) struct Ask {
     pub(crate) rejected: Option<Fingerprint>,
     pub(crate) baseline: Baseline,
     pub(crate) pinned: bool,
+    /// The caller makes proofs for tokens that are bound to a key.
+    pub(crate) bound: bool,
     pub(crate) reply: Reply,
 }
 
@@ -104,12 +106,15 @@ impl Worker {
                 asks.into_iter().partition(|ask| memory.serves(ask, &self.policy, now));
             done.into_iter().for_each(|ask| (ask.reply)(Ok(memory.clone())));
             let Some(first) = waiting.first() else { return };
-            let (rejected, baseline, pinned) = (first.rejected, first.baseline.clone(), first.pinned);
-            let same = |ask: &Ask| ask.rejected == rejected && ask.baseline == baseline && ask.pinned == pinned;
+            let (rejected, baseline, pinned, bound) =
+                (first.rejected, first.baseline.clone(), first.pinned, first.bound);
+            let same = |ask: &Ask| {
+                ask.rejected == rejected && ask.baseline == baseline && ask.pinned == pinned && ask.bound == bound
+            };
             let (group, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(same);
             let min_valid = group.iter().map(|ask| ask.min_valid).max().unwrap_or_default();
             let mut callers = Callers::new(group, jobs, &self.policy);
-            let wanted = Wanted { min_valid, rejected, baseline, default_client: None };
+            let wanted = Wanted { min_valid, rejected, baseline, default_client: None, bound };
             let result = self.obtain(&wanted, pinned, &mut callers);
             callers.answer(&result);
             let late = self.sort(callers.late.into_iter());
@@ -181,7 +186,7 @@ impl Worker {
             Some(schedule) if due => schedule.min_valid(&self.policy),
             _ => Millis::ZERO,
         };
-        let wanted = Wanted { min_valid, rejected: self.memory.rejected(), ..Wanted::default() };
+        let wanted = Wanted { min_valid, rejected: self.memory.rejected(), bound: true, ..Wanted::default() };
         let result = self.obtain(&wanted, false, &mut callers);
         let late = self.sort(callers.late.into_iter());
         if let Some(schedule) = &mut self.keep_fresh {
@@ -194,7 +199,8 @@ impl Worker {
     fn farewell(&mut self) {
         let end = Instant::now() + FAREWELL;
         while unsaved::any(&self.io.store.key()) {
-            let result = self.obtain(&Wanted::default(), false, &mut Unwatched);
+            let wanted = Wanted { bound: true, ..Wanted::default() };
+            let result = self.obtain(&wanted, false, &mut Unwatched);
             if !unsaved::any(&self.io.store.key()) {
                 break;
             }

@@ -26,6 +26,7 @@ fn server(config: Config) -> Server {
 fn save(server: &Server, path: &Path) {
     let login = server.issue_login();
     let credentials = Credentials {
+        binding: None,
         access_token: Secret::new(login.access_token),
         refresh_token: Some(Secret::new(login.refresh_token)),
         expires_at: Timestamp(u64::MAX),

@@ -389,6 +389,7 @@ fn every_step_of_a_machine_can_be_printed() {
                     let status = if answer.get("error").is_some() { 500 } else { 200 };
                     let content_type = Some("application/json".to_owned());
                     Input::Replied(Ok(Response {
+                        dpop_nonce: None,
                         status,
                         content_type,
                         retry_after: None,

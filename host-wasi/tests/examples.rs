@@ -79,6 +79,7 @@ fn component(name: &str) -> Result<PathBuf> {
 
 fn credentials(login: &Login, server: &Server, expires_at: Timestamp) -> Result<Credentials> {
     Ok(Credentials {
+        binding: None,
         access_token: Secret::new(&login.access_token),
         refresh_token: Some(Secret::new(&login.refresh_token)),
         expires_at,

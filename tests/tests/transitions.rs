@@ -85,8 +85,9 @@ fn install() -> Table {
     let client = client();
     let body = Secret::new("grant_type=authorization_code&code=c");
     let content_type = "application/x-www-form-urlencoded";
-    let request = Request { url: client.token_endpoint.clone(), content_type, body };
+    let request = Request { binding: None, url: client.token_endpoint.clone(), content_type, body };
     let credentials = Credentials {
+        binding: None,
         access_token: Secret::new("a1"),
         refresh_token: Some(Secret::new("r1")),
         expires_at: Timestamp(NOW + 3_600_000),
@@ -329,7 +330,7 @@ fn inputs() -> Vec<(String, Input)> {
         ("503, Retry-After", 503, Some("60"), ""),
     ] {
         let (content_type, retry_after) = (Some("application/json".to_owned()), retry_after.map(str::to_owned));
-        let response = Response { status, content_type, retry_after, body: body.into() };
+        let response = Response { status, content_type, retry_after, dpop_nonce: None, body: body.into() };
         inputs.push((format!("Replied {name}"), Input::Replied(Ok(response))));
     }
     inputs

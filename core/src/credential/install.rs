@@ -3,14 +3,15 @@
 //! The lock is taken before the code is sent, and never held while a person is in the browser.
 
 use super::{Found, Settle, Stored, Unsaved};
-use crate::http::{Request, SendErrorKind};
+use crate::dpop::Binding;
+use crate::http::{Request, Response, SendErrorKind};
 use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::provider::Client;
 use crate::record::{Credentials, LoginId, Record};
 use crate::secret::Fingerprint;
 use crate::time::{Millis, Now, Timestamp};
-use crate::token::{self, Answer};
+use crate::token::{self, Answer, Reading};
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
@@ -21,7 +22,8 @@ use core::fmt;
 pub enum NewLogin {
     /// A validated authorization code: the token request that spends it.
     Code {
-        /// The request, from [`Exchange::request`](crate::login::Exchange::request).
+        /// The request, from [`Exchange::request`](crate::login::Exchange::request); with its
+        /// [`binding`](Request::binding), where the tokens are to be bound to a key.
         request: Request,
         /// The client it is for.
         client: Client,
@@ -58,6 +60,10 @@ pub enum InstallError {
     NotSent(String),
     /// No usable answer: the code may be spent.
     Unknown(String),
+    /// The server issued tokens that are not bound to the key of this login, though that was asked for. They are not used
+    /// (RFC 9449 section 5), and not stored.
+    #[cfg(feature = "dpop")]
+    NotBound,
     /// Tokens were received and cannot be stored. The host keeps this value and the lock, as with
     /// [`Outcome::Unsaved`](super::Outcome::Unsaved).
     Unsaved(Box<Unsaved>),
@@ -77,6 +83,8 @@ impl InstallError {
             Self::Throttled { .. } => "throttled",
             Self::NotSent(_) => "unreachable",
             Self::Unknown(_) => "code_in_doubt",
+            #[cfg(feature = "dpop")]
+            Self::NotBound => "not_bound",
             Self::Unsaved(_) => "unsaved",
             Self::Misuse(_) => "misuse",
         }
@@ -92,6 +100,8 @@ impl InstallError {
             | Self::Unknown(_)
             | Self::Misuse(_) => true,
             Self::Refused(_) | Self::ClientRejected(_) | Self::Unsaved(_) => false,
+            #[cfg(feature = "dpop")]
+            Self::NotBound => false,
         }
     }
 
@@ -108,6 +118,10 @@ impl InstallError {
             Self::ClientRejected(_) => "check the client id and its registered redirect URIs",
             Self::Throttled { .. } => "wait a little, then give the same answer again, or log in again",
             Self::NotSent(_) => "check the network, the proxy settings and the certificates",
+            #[cfg(feature = "dpop")]
+            Self::NotBound => {
+                "this server does not bind tokens to keys: log in without --dpop, unless the resource takes no other tokens"
+            }
             Self::Unsaved(_) => "free the disk; the tokens are in this process's memory alone",
             Self::Misuse(_) => "this is a bug in the host; please report it",
         }
@@ -128,6 +142,10 @@ impl fmt::Display for InstallError {
             Self::Throttled { retry_after: None } => f.write_str("the server asked for a pause (429)"),
             Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
             Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
+            #[cfg(feature = "dpop")]
+            Self::NotBound => {
+                f.write_str("the server issued tokens that are not bound to the key of this login (DPoP)")
+            }
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
             Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
         }
@@ -146,6 +164,8 @@ impl core::error::Error for InstallError {
             | Self::NotSent(_)
             | Self::Unknown(_)
             | Self::Misuse(_) => None,
+            #[cfg(feature = "dpop")]
+            Self::NotBound => None,
         }
     }
 }
@@ -166,15 +186,29 @@ type Next = Step<Install, Installed>;
 enum State {
     Lock(NewLogin),
     Read(NewLogin),
-    Exchange {
-        client: Client,
-        sent_at: Timestamp,
-        under: Under,
-    },
+    Exchange(Exchange),
     Write(Write),
     SavePause(Write),
     /// The record was changed between our read and our write.
     Reread(Write),
+}
+
+/// A code that is being exchanged.
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+struct Exchange {
+    client: Client,
+    sent_at: Timestamp,
+    under: Under,
+    /// Where the tokens are to be bound to a key: the request, which may be sent once more with a nonce.
+    bound: Option<Bound>,
+}
+
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
+struct Bound {
+    binding: Binding,
+    /// `None` when it was sent once more.
+    #[cfg(feature = "dpop")]
+    again: Option<Request>,
 }
 
 /// What the last read has found, and what of it lives on.
@@ -224,13 +258,10 @@ impl Machine for Install {
                 Ok(under) => base.begin(new, under, now),
                 Err(error) => Step::Done(Err(InstallError::Store(error))),
             },
-            (State::Exchange { client, sent_at, under }, Input::Replied(replied)) => {
-                let answer = match replied {
-                    Ok(response) => token::read_answer(&client, &response, now),
-                    Err(error) => return Step::Done(Err(unanswered(error.kind, error.detail))),
-                };
-                base.answered(client, answer, sent_at, under, now)
-            }
+            (State::Exchange(exchange), Input::Replied(replied)) => match replied {
+                Ok(response) => base.replied(exchange, &response, now),
+                Err(error) => Step::Done(Err(unanswered(error.kind, error.detail))),
+            },
             (State::Write(write), Input::Wrote(wrote)) => base.wrote(write, wrote, now),
             (State::SavePause(write), Input::Woke) => base.write(write),
             // The tokens are here, whatever can be read: what was read before stands in for what cannot.
@@ -259,13 +290,43 @@ impl Base {
     fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
-                self.then(State::Exchange { client, sent_at: now.wall, under }, Action::Send { request, holds: None })
+                let bound = request.binding.as_ref().map(|binding| Bound {
+                    binding: binding.clone(),
+                    #[cfg(feature = "dpop")]
+                    again: Some(request.repeat()),
+                });
+                self.send(request, Exchange { client, sent_at: now.wall, under, bound })
             }
             NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
         }
     }
 
-    fn answered(self, client: Client, answer: Answer, sent_at: Timestamp, under: Under, now: Now) -> Next {
+    fn send(self, request: Request, exchange: Exchange) -> Next {
+        self.then(State::Exchange(exchange), Action::Send { request, holds: None })
+    }
+
+    fn replied(self, mut exchange: Exchange, response: &Response, now: Now) -> Next {
+        exchange.bound.iter_mut().for_each(|bound| bound.binding.learn(response));
+        match token::read(&exchange.client, response, exchange.bound.is_some(), now) {
+            Reading::Answer(answer) => self.answered(exchange, answer, now),
+            #[cfg(feature = "dpop")]
+            Reading::UseNonce => {
+                let again = exchange.bound.as_mut().and_then(|bound| {
+                    let request = bound.again.take()?;
+                    Some(Request { binding: Some(bound.binding.clone()), ..request })
+                });
+                match again {
+                    Some(request) => self.send(request, Exchange { sent_at: now.wall, ..exchange }),
+                    None => Step::Done(Err(InstallError::ClientRejected(super::text("use_dpop_nonce")))),
+                }
+            }
+            #[cfg(feature = "dpop")]
+            Reading::NotBound => Step::Done(Err(InstallError::NotBound)),
+        }
+    }
+
+    fn answered(self, exchange: Exchange, answer: Answer, now: Now) -> Next {
+        let Exchange { client, sent_at, under, bound } = exchange;
         let issued = match answer {
             Answer::Issued(issued) => issued,
             Answer::Refused { detail } => return Step::Done(Err(InstallError::Refused(detail))),
@@ -276,7 +337,7 @@ impl Base {
             Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
             Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
         };
-        let credentials = Credentials::issued(issued, client, sent_at);
+        let credentials = Credentials::issued(issued, client, bound.map(|bound| bound.binding), sent_at);
         self.write(Write::new(credentials, under, now))
     }
 
@@ -343,11 +404,20 @@ impl State {
         match self {
             Self::Lock(_) => "Lock: Locked",
             Self::Read(_) => "Read: Read",
-            Self::Exchange { .. } => "Exchange: Replied",
+            Self::Exchange(_) => "Exchange: Replied",
             Self::Write(_) => "Write: Wrote",
             Self::SavePause(_) => "SavePause: Woke",
             Self::Reread(_) => "Reread: Read",
         }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("client", &self.client.name)
+            .field("under", &self.under)
+            .finish_non_exhaustive()
     }
 }
 

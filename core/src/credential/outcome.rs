@@ -1,5 +1,6 @@
 //! What the machines end with, sorted by what the caller may do next.
 
+use crate::dpop::Binding;
 use crate::machine::StoreError;
 use crate::record::{LoginId, Record, RecordError, Refusal};
 use crate::secret::{Fingerprint, Secret};
@@ -43,6 +44,9 @@ pub struct Ready {
     pub stale: Option<Failure>,
     /// Where it comes from.
     pub via: Via,
+    /// The key that it is bound to (RFC 9449), where it is: each request with it needs a proof. Only who says that it
+    /// knows this ([`Wanted::bound`](super::Wanted::bound)) is given such a token.
+    pub binding: Option<Binding>,
 }
 
 /// Where a token comes from.
@@ -129,6 +133,8 @@ pub enum Cause {
     Corrupt(RecordError),
     /// The stored record does not say where to refresh it, and no default is known.
     NoClient,
+    /// The tokens are bound to a key (RFC 9449), and the caller, or this host, makes no proofs. Nothing was changed.
+    KeyBound,
     /// An earlier attempt, perhaps of another process, failed; nobody tries until then.
     BackingOff,
     /// The rejected token was obtained a moment ago; another one would hardly fare better.
@@ -147,6 +153,9 @@ pub enum Cause {
     Unreadable(String),
     /// The server answered with a status by which it may refuse the refresh token; once may be a mishap.
     Status(u16),
+    /// The server issued tokens that are not bound to the key of this login. They are not used (RFC 9449 section 5).
+    #[cfg(feature = "dpop")]
+    NotBound,
 }
 
 impl Ready {
@@ -162,6 +171,7 @@ impl Ready {
             short: expires_at.since(now.wall) < min_valid,
             stale: None,
             via: Via::Store,
+            binding: record.binding.clone(),
         })
     }
 }
@@ -233,6 +243,7 @@ impl Cause {
             Self::Store(_) => "store",
             Self::Corrupt(_) => "corrupt",
             Self::NoClient => "no_client",
+            Self::KeyBound => "key_bound",
             Self::BackingOff => "backing_off",
             Self::TooSoon => "too_soon",
             Self::Contended => "contended",
@@ -242,6 +253,8 @@ impl Cause {
             Self::ClientRejected(_) => "client_rejected",
             Self::Unreadable(_) => "unreadable_answer",
             Self::Status(_) => "refused_by_status",
+            #[cfg(feature = "dpop")]
+            Self::NotBound => "not_bound",
         }
     }
 
@@ -254,6 +267,11 @@ impl Cause {
             ),
             Self::Corrupt(_) => Some("restore the credentials from a copy, or log in again with `kraube login`"),
             Self::NoClient => Some("set KRAUBE_CLIENT_ID to the client id of the login, or log in with `kraube login`"),
+            Self::KeyBound => {
+                Some("use `kraube token --dpop METHOD URL`, or `TokenSource::authorize` of the Rust library")
+            }
+            #[cfg(feature = "dpop")]
+            Self::NotBound => Some("ask who runs the server why it has stopped to bind tokens, then log in again"),
             Self::BackingOff | Self::Throttled | Self::Contended | Self::TooSoon | Self::UnderWay => {
                 Some("try again later")
             }
@@ -302,6 +320,11 @@ impl fmt::Display for Cause {
             Self::Store(_) => f.write_str("the credentials cannot be read or stored; nothing was spent"),
             Self::Corrupt(error) => error.fmt(f),
             Self::NoClient => f.write_str("the credentials do not say which client they were issued to"),
+            Self::KeyBound => {
+                f.write_str("this login is bound to a key (DPoP): each request with its token needs a proof of its own")
+            }
+            #[cfg(feature = "dpop")]
+            Self::NotBound => f.write_str("the server issued tokens that are not bound to the key of this login"),
             Self::BackingOff => f.write_str("an earlier refresh failed, and the next one waits"),
             Self::TooSoon => f.write_str("the rejected token was obtained a moment ago"),
             Self::Contended => f.write_str("other programs kept changing the credentials"),

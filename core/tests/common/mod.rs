@@ -35,7 +35,13 @@ pub(crate) fn response(
     body: impl Into<Vec<u8>>,
 ) -> Response {
     let owned = |text: &str| text.to_owned();
-    Response { status, content_type: content_type.map(owned), retry_after: retry_after.map(owned), body: body.into() }
+    Response {
+        status,
+        content_type: content_type.map(owned),
+        retry_after: retry_after.map(owned),
+        dpop_nonce: None,
+        body: body.into(),
+    }
 }
 
 pub(crate) fn read(response: &Response) -> Answer {

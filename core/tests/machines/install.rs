@@ -15,6 +15,7 @@ fn to_the_exchange() -> Play<Install> {
 
 fn to_the_exchange_of(client: Client) -> Play<Install> {
     let request = Request {
+        binding: None,
         url: client.token_endpoint.clone(),
         content_type: "application/x-www-form-urlencoded",
         body: Secret::new("code=c"),
@@ -60,6 +61,7 @@ fn a_code_may_be_sent_again_unless_it_was_spent_or_refused_for_certain() {
 
 fn credentials() -> Credentials {
     Credentials {
+        binding: None,
         access_token: Secret::new("a1"),
         refresh_token: Some(Secret::new("r1")),
         expires_at: Timestamp(NOW + 3_600_000),

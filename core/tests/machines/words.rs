@@ -126,6 +126,7 @@ fn no_machine_shows_a_token_while_it_runs() {
 #[test]
 fn no_login_or_logout_shows_a_token_while_it_runs() {
     let credentials = Credentials {
+        binding: None,
         access_token: Secret::new("CANARY-a1"),
         refresh_token: Some(Secret::new("CANARY-r1")),
         expires_at: Timestamp(NOW),

@@ -6,12 +6,12 @@ import Provider from "oidc-provider";
 import { createServer } from "node:http";
 
 /**
- * Starts it. `redirectUris` are those of the one client, `clientId`. `features` and `settings` are added to the server's
- * own settings.
+ * Starts it. `redirectUris` are those of the one client, `clientId`. `client` is added to its
+ * metadata, `features` and `settings` to the server's own settings.
  *
  * What happened is counted: `rotations`, and `refused` with the reasons.
  */
-export async function start({ redirectUris, clientId = "browser", accessLife = 3600, grants = [], features = {}, settings = {} }) {
+export async function start({ redirectUris, clientId = "browser", accessLife = 3600, grants = [], client = {}, features = {}, settings = {} }) {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -25,6 +25,7 @@ export async function start({ redirectUris, clientId = "browser", accessLife = 3
         application_type: "native",
         grant_types: ["authorization_code", "refresh_token", ...grants],
         redirect_uris: redirectUris,
+        ...client,
       },
     ],
     clientBasedCORS: () => true,

@@ -100,7 +100,7 @@ impl From<&Error> for Code {
             Error::Failed(failure) => failure.into(),
             Error::Login(error) => error.into(),
             Error::Unsaved(_) => Self::Unsaved,
-            Error::Path(PathError::Empty | PathError::Profile) => Self::Usage,
+            Error::Path(PathError::Empty | PathError::Profile) | Error::Target(_) => Self::Usage,
             Error::Path(_) | Error::Store(_) | Error::System(_) => Self::Error,
             _ => Self::Error,
         }

@@ -3,6 +3,7 @@
 
 use super::{Event, LoggedIn, LoginError, Prompt};
 use crate::account;
+use crate::dpop;
 use crate::drive::{duration, now};
 use crate::error::Error;
 use crate::http::Http;
@@ -20,6 +21,7 @@ use std::path::Path;
 /// before is still stored.
 pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt) -> Result<LoggedIn, LoginError> {
     let (device, request) = Device::begin(provider)?;
+    let device = if device.wants_key() { device.bind(dpop::binding()?) } else { device };
     let store = account::open_to_install(path)?;
     let path = store.path().to_owned();
     let mut http = Http::default();

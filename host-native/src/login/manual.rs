@@ -36,7 +36,7 @@ pub fn login_manual(
     let (mut pending, url) = begin(provider)?;
     let pasted = zeroize::Zeroizing::new(code(&url));
     let exchange = answer(&mut pending, &pasted)?;
-    Ok(account::install(MemoryStore::new(), new_login(exchange))?)
+    Ok(account::install(MemoryStore::new(), new_login(exchange)?)?)
 }
 
 /// Begins a login that [`finish`] completes within ten minutes, in this process or another one. Returns the URL that the
@@ -75,10 +75,11 @@ pub fn finish(path: Option<&Path>, pasted: &str) -> Result<LoggedIn, LoginError>
         other => other?,
     };
     store.probe().map_err(Error::Store)?;
+    let new = new_login(exchange)?;
     // Whoever removes the file may send the code, nobody else.
     claim(&file)?;
     let path = store.path().to_owned();
-    match account::install(store, new_login(exchange)) {
+    match account::install(store, new) {
         Ok(credentials) => Ok(LoggedIn { credentials, path }),
         Err(error) => {
             let over = matches!(&error, Error::Login(error) if !error.may_repeat());

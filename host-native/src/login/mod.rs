@@ -43,6 +43,7 @@ pub use kraube_core::login::{AuthorizationUrl, Ignored, Redirect};
 pub use manual::{finish, login_manual, start};
 
 use crate::account;
+use crate::dpop;
 use crate::error::Error;
 use crate::http::Http;
 use kraube_core::credential::NewLogin;
@@ -111,7 +112,7 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
     let exchanged = answer.and_then(|exchange| {
         prompt.event(Event::Received);
         prompt.event(Event::Exchanging);
-        Ok(account::install(store, new_login(exchange))?)
+        Ok(account::install(store, new_login(exchange)?)?)
     });
     if let Some(loopback) = loopback.filter(|_| by_callback) {
         loopback.finish();
@@ -266,9 +267,10 @@ fn count(ignored: &mut Vec<(Ignored, u32)>, reason: Ignored) {
     }
 }
 
-fn new_login(exchange: Exchange) -> NewLogin {
+fn new_login(exchange: Exchange) -> Result<NewLogin, Error> {
+    let exchange = if exchange.wants_key() { exchange.bind(dpop::binding()?) } else { exchange };
     let (client, request) = exchange.request();
-    NewLogin::Code { request, client }
+    Ok(NewLogin::Code { request, client })
 }
 
 /// The authorization request, pushed where the server requires that.

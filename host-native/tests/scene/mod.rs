@@ -87,6 +87,7 @@ impl Scene {
             Left::Much => (now - 1000, now + HOUR),
         };
         Credentials {
+            binding: None,
             access_token: Secret::new(login.access_token.clone()),
             refresh_token: Some(Secret::new(login.refresh_token.clone())),
             expires_at: Timestamp(expires),

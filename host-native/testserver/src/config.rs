@@ -41,6 +41,10 @@ pub struct Config {
     pub token_members: Members,
     /// The same for the authorization server metadata.
     pub metadata_members: Members,
+    /// Whether tokens are bound to a key (DPoP, RFC 9449): no token request without a proof is granted then.
+    pub dpop: bool,
+    /// For how many proofs a nonce of the server is good; `None` wants no nonces.
+    pub dpop_nonce_uses: Option<u64>,
     /// The status of the revocation endpoint. With any but 200 nothing is revoked.
     pub revocation_status: u16,
     /// Whether a browser page of another origin may read the answers of the token and the revocation endpoint, of the
@@ -82,6 +86,8 @@ impl Default for Config {
             token_size: 0,
             token_members: Members::new(),
             metadata_members: Members::new(),
+            dpop: false,
+            dpop_nonce_uses: None,
             revocation_status: 200,
             cors: true,
             files: Vec::new(),

@@ -67,7 +67,7 @@ async fn change(State(shared): State<Arc<Shared>>, Json(change): Json<Change>) -
 /// The tokens of a login without a browser.
 async fn login(State(shared): State<Arc<Shared>>) -> Response {
     let mut ledger = shared.ledger();
-    let (family, granted) = ledger.issue_login(None, None);
+    let (family, granted) = ledger.issue_login(None, None, None);
     let tokens = json!({
         "refreshToken": granted.refresh_token,
         "accessToken": granted.access_token,

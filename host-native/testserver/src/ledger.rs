@@ -3,6 +3,7 @@
 use crate::canary::{Canaries, Canary};
 use crate::config::{Config, Fault, Shape};
 use crate::device::{self, Devices};
+use crate::dpop::{Fits, Proofs};
 use crate::observe::{Counters, Event};
 use crate::params::Params;
 use base64::Engine;
@@ -23,6 +24,7 @@ pub(crate) struct Ledger {
     faults: VecDeque<Fault>,
     listeners: Vec<mpsc::Sender<Event>>,
     pub(crate) devices: Devices,
+    pub(crate) proofs: Proofs,
     codes: HashMap<String, Code>,
     families: Vec<Family>,
     refresh_tokens: HashMap<String, RefreshToken>,
@@ -44,6 +46,8 @@ pub(crate) struct Granted {
     pub(crate) access_token: String,
     pub(crate) refresh_token: Option<String>,
     pub(crate) scope: Option<String>,
+    /// Whether the tokens are bound to a key.
+    pub(crate) bound: bool,
 }
 
 /// An error of the token or the revocation endpoint (RFC 6749 section 5.2).
@@ -80,6 +84,8 @@ struct Family {
     /// Any, for a login that the program took out itself.
     client_id: Option<String>,
     scope: Option<String>,
+    /// The thumbprint of the key that its tokens are bound to.
+    key: Option<String>,
     alive: bool,
     current: u64,
     /// The generation that a rotation replaced last, and when.
@@ -140,11 +146,18 @@ impl Ledger {
     }
 
     /// Starts a family. The pair is its number and its tokens.
-    pub(crate) fn issue_login(&mut self, client_id: Option<String>, scope: Option<String>) -> (usize, Granted) {
+    pub(crate) fn issue_login(
+        &mut self,
+        client_id: Option<String>,
+        scope: Option<String>,
+        key: Option<String>,
+    ) -> (usize, Granted) {
+        let bound = key.is_some();
         let family = self.families.len();
         self.families.push(Family {
             client_id,
             scope: scope.clone(),
+            key,
             alive: true,
             current: 0,
             previous: None,
@@ -152,7 +165,7 @@ impl Ledger {
         });
         self.tell(Event::Issued { family: family as u64 });
         let refresh_token = Some(self.new_refresh_token(family, 0));
-        (family, Granted { access_token: self.new_access_token(family), refresh_token, scope })
+        (family, Granted { access_token: self.new_access_token(family), refresh_token, scope, bound })
     }
 
     /// Notes the arrival of a token request. The family is that of its refresh token.
@@ -176,14 +189,45 @@ impl Ledger {
         }
     }
 
-    /// A token request takes effect.
-    pub(crate) fn redeem(&mut self, params: Result<Params, Refused>) -> Result<Granted, Refused> {
+    /// The key that a request proves. `proof`: its `DPoP` header fields.
+    pub(crate) fn prove(
+        &mut self,
+        proof: &[String],
+        method: &str,
+        url: &str,
+        access_token: Option<&str>,
+    ) -> Result<Option<String>, Refused> {
+        let proof = match proof {
+            [] => return Ok(None),
+            [proof] => proof,
+            _ => return Err(Refused::new("invalid_dpop_proof", "there is more than one proof")),
+        };
+        let fits = Fits { method, url, access_token, uses: self.config.dpop_nonce_uses };
+        let verified = self.proofs.verify(proof, &fits);
+        match &verified {
+            Ok(_) => self.counters.proofs += 1,
+            Err(Refused { error: "use_dpop_nonce", .. }) => self.counters.nonces_asked += 1,
+            Err(_) => self.counters.proofs_refused += 1,
+        }
+        verified.map(Some)
+    }
+
+    /// A token request takes effect. `key`: what its proof has shown.
+    pub(crate) fn redeem(
+        &mut self,
+        params: Result<Params, Refused>,
+        key: Result<Option<String>, Refused>,
+    ) -> Result<Granted, Refused> {
         let result = params.and_then(|params| {
             let client_id = self.client(&params)?;
+            let key = key?;
+            if self.config.dpop && key.is_none() {
+                return Err(Refused::new("invalid_dpop_proof", "this server binds tokens to keys"));
+            }
             match params.get("grant_type") {
-                Some("authorization_code") => self.redeem_code(&client_id, &params),
-                Some("refresh_token") => self.redeem_refresh_token(&client_id, &params),
-                Some(device::GRANT_TYPE) => self.redeem_device_code(&client_id, &params),
+                Some("authorization_code") => self.redeem_code(&client_id, &params, key),
+                Some("refresh_token") => self.redeem_refresh_token(&client_id, &params, key),
+                Some(device::GRANT_TYPE) => self.redeem_device_code(&client_id, &params, key),
                 Some(_) => Err(Refused::new("unsupported_grant_type", "this server has no such grant")),
                 None => Err(Refused::request("grant_type is missing")),
             }
@@ -211,10 +255,13 @@ impl Ledger {
         Ok(())
     }
 
-    pub(crate) fn resource(&mut self, access_token: Option<&str>) -> bool {
+    /// `key`: what the proof of the request has shown. A token that is bound to a key is of no use without it.
+    pub(crate) fn resource(&mut self, access_token: Option<&str>, key: Option<&str>) -> bool {
         let life = self.config.access_life;
         let live = access_token.and_then(|token| self.access_tokens.get(token)).is_some_and(|token| {
-            !token.revoked && token.issued.elapsed() < life && self.families.get(token.family).is_some_and(|f| f.alive)
+            let family = self.families.get(token.family);
+            let fits = family.is_some_and(|family| family.alive && family.key.as_deref() == key);
+            !token.revoked && token.issued.elapsed() < life && fits
         });
         *(if live { &mut self.counters.resource_ok } else { &mut self.counters.resource_401 }) += 1;
         live
@@ -247,7 +294,7 @@ impl Ledger {
         }
     }
 
-    fn redeem_code(&mut self, client_id: &str, params: &Params) -> Result<Granted, Refused> {
+    fn redeem_code(&mut self, client_id: &str, params: &Params, key: Option<String>) -> Result<Granted, Refused> {
         let presented = params.get("code").ok_or(Refused::request("code is missing"))?;
         let verifier = params.get("code_verifier").ok_or(Refused::request("code_verifier is missing (RFC 7636)"))?;
         let redirect_uri = params.get("redirect_uri").ok_or(Refused::request("redirect_uri is missing"))?;
@@ -282,7 +329,7 @@ impl Ledger {
         if let Some(refused) = refusal {
             return Err(refused);
         }
-        let (family, granted) = self.issue_login(Some(request.client_id), request.scope);
+        let (family, granted) = self.issue_login(Some(request.client_id), request.scope, key);
         if let Some(code) = self.codes.get_mut(presented) {
             code.presented = Some(Some(family));
         }
@@ -290,18 +337,28 @@ impl Ledger {
         Ok(granted)
     }
 
-    fn redeem_device_code(&mut self, client_id: &str, params: &Params) -> Result<Granted, Refused> {
+    fn redeem_device_code(
+        &mut self,
+        client_id: &str,
+        params: &Params,
+        key: Option<String>,
+    ) -> Result<Granted, Refused> {
         let presented = params.get("device_code").ok_or(Refused::request("device_code is missing"))?;
         let agreed = self.devices.poll(&self.config, client_id, presented)?;
         self.counters.codes_redeemed += 1;
-        Ok(self.issue_login(Some(agreed.client_id), agreed.scope).1)
+        Ok(self.issue_login(Some(agreed.client_id), agreed.scope, key).1)
     }
 
-    fn redeem_refresh_token(&mut self, client_id: &str, params: &Params) -> Result<Granted, Refused> {
+    fn redeem_refresh_token(
+        &mut self,
+        client_id: &str,
+        params: &Params,
+        key: Option<String>,
+    ) -> Result<Granted, Refused> {
         let presented = params.get("refresh_token").ok_or(Refused::request("refresh_token is missing"))?;
         let known = self.refresh_tokens.get(presented).copied();
         let result = match known {
-            Some(token) => self.rotate(token, client_id, params.get("scope")),
+            Some(token) => self.rotate(token, client_id, params.get("scope"), key),
             None => Err(Refused::grant("the refresh token was not issued here")),
         };
         result.map_err(|refused| {
@@ -310,7 +367,13 @@ impl Ledger {
         })
     }
 
-    fn rotate(&mut self, token: RefreshToken, client_id: &str, scope: Option<&str>) -> Result<Granted, Refused> {
+    fn rotate(
+        &mut self,
+        token: RefreshToken,
+        client_id: &str,
+        scope: Option<&str>,
+        key: Option<String>,
+    ) -> Result<Granted, Refused> {
         let RefreshToken { family: number, generation } = token;
         if !self.belongs(number, client_id) {
             return Err(Refused::grant("the refresh token was issued to another client"));
@@ -319,6 +382,11 @@ impl Ledger {
         let Some(family) = self.families.get_mut(number) else {
             return Err(Refused::grant("the refresh token was not issued here"));
         };
+        // Before the token is judged: who has no key must not end the login of who has it.
+        if family.key != key {
+            return Err(Refused::grant("the refresh token is bound to another key, or to none"));
+        }
+        let bound = key.is_some();
         let current = generation == family.current;
         let in_grace = family.previous.is_some_and(|(old, at)| old == generation && at.elapsed() < grace);
         if !current && !in_grace {
@@ -338,7 +406,7 @@ impl Ledger {
         let scope = scope.map(str::to_owned).or(granted);
         if !rotates {
             self.tell(Event::RefreshCommitted { family: number as u64, generation });
-            return Ok(Granted { access_token: self.new_access_token(number), refresh_token: None, scope });
+            return Ok(Granted { access_token: self.new_access_token(number), refresh_token: None, scope, bound });
         }
         if current {
             family.previous = Some((generation, Instant::now()));
@@ -353,7 +421,7 @@ impl Ledger {
             self.tell(Event::GraceRetry { family: number as u64, generation: next });
         }
         let refresh_token = Some(self.new_refresh_token(number, next));
-        Ok(Granted { access_token: self.new_access_token(number), refresh_token, scope })
+        Ok(Granted { access_token: self.new_access_token(number), refresh_token, scope, bound })
     }
 
     fn belongs(&self, family: usize, client_id: &str) -> bool {
@@ -422,10 +490,10 @@ mod tests {
     fn a_retry_does_not_prolong_the_grace() {
         let config = Config { grace: Some(Duration::from_secs(3600)), ..Config::default() };
         let mut ledger = Ledger::new(config);
-        let first = ledger.issue_login(None, None).1.refresh_token.expect("a refresh token");
+        let first = ledger.issue_login(None, None, None).1.refresh_token.expect("a refresh token");
         let mut refresh = || {
             let body = format!("grant_type=refresh_token&client_id=client&refresh_token={first}");
-            let granted = ledger.redeem(Ok(Params::form(body.as_bytes())));
+            let granted = ledger.redeem(Ok(Params::form(body.as_bytes())), Ok(None));
             (granted.is_ok(), ledger.families.first().and_then(|family| family.previous))
         };
         let (rotated, retried) = (refresh(), refresh());

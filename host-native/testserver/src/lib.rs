@@ -47,6 +47,7 @@ mod canary;
 mod config;
 mod control;
 mod device;
+mod dpop;
 mod fault;
 mod files;
 mod ledger;

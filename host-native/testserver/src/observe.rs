@@ -29,6 +29,12 @@ pub struct Counters {
     /// The largest number of refresh requests of one family that were handled at the same time. A request whose client
     /// has closed the connection no longer counts.
     pub in_flight_max: u32,
+    /// Proofs of a key that were accepted (DPoP, RFC 9449).
+    pub proofs: u64,
+    /// Proofs that were not, but for their nonce.
+    pub proofs_refused: u64,
+    /// Proofs that lacked the present nonce.
+    pub nonces_asked: u64,
     /// Requests for the protected resource that carried a live access token.
     pub resource_ok: u64,
     /// Requests for the protected resource that did not.

@@ -19,13 +19,14 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{map_request_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(crate) const REVOKE: &str = "/revoke";
 pub(crate) const RESOURCE: &str = "/resource";
 pub(crate) const CALLBACK: &str = "/oauth/code/callback";
@@ -65,12 +66,17 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// `DPoP-Nonce`.
+    pub(crate) nonce: Option<String>,
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
         let mut response = (self.status, headers, self.body.to_string()).into_response();
+        if let Some(nonce) = self.nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+            response.headers_mut().insert(NONCE, nonce);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"kraube\""));
         }
@@ -90,6 +96,7 @@ async fn token(
         return StatusCode::NOT_FOUND.into_response();
     }
     let params = read(config.shape == Shape::Claude, &uri, &headers, &body);
+    let proof = proofs(&headers);
     let (fault, _in_flight) = {
         let mut ledger = shared.ledger();
         let family = ledger.arrived(params.as_ref().ok());
@@ -105,8 +112,17 @@ async fn token(
                 tokio::time::sleep(config.latency).await;
             }
             let answer = match changes_nothing {
-                true => Answer { status: StatusCode::OK, body: json!({"token_type": "Bearer", "expires_in": 3600}) },
-                false => answer(&config, shared.ledger().redeem(params)),
+                true => Answer {
+                    status: StatusCode::OK,
+                    body: json!({"token_type": "Bearer", "expires_in": 3600}),
+                    nonce: None,
+                },
+                false => {
+                    let mut ledger = shared.ledger();
+                    let key = ledger.prove(&proof, "POST", &format!("{}{}", shared.issuer, uri.path()), None);
+                    let nonce = ledger.config.dpop_nonce_uses.map(|_| ledger.proofs.nonce());
+                    Answer { nonce, ..answer(&config, ledger.redeem(params, key)) }
+                }
             };
             if faulty {
                 let mut ledger = shared.ledger();
@@ -139,10 +155,14 @@ async fn revoke(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
     }
 }
 
-async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+async fn resource(State(shared): State<Arc<Shared>>, method: Method, headers: HeaderMap) -> Response {
     let credentials = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = credentials.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| is_bearer(scheme));
-    if shared.ledger().resource(token.map(|(_, token)| token)) {
+    let credentials = credentials.and_then(|value| value.split_once(' '));
+    if let Some((_, token)) = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("dpop")) {
+        return bound_resource(&shared, method.as_str(), token, &proofs(&headers));
+    }
+    let token = credentials.filter(|(scheme, _)| is_bearer(scheme));
+    if shared.ledger().resource(token.map(|(_, token)| token), None) {
         return json_answer(StatusCode::OK, &json!({"resource": "kraube-testserver", "ok": true}));
     }
     // Without credentials there is no error to name (RFC 6750 section 3.1).
@@ -155,10 +175,39 @@ async fn resource(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)]).into_response()
 }
 
+/// RFC 9449 section 7.
+fn bound_resource(shared: &Shared, method: &str, token: &str, proof: &[String]) -> Response {
+    let mut ledger = shared.ledger();
+    let url = format!("{}{RESOURCE}", shared.issuer);
+    let key = ledger.prove(proof, method, &url, Some(token));
+    let nonce = ledger.config.dpop_nonce_uses.map(|_| ledger.proofs.nonce());
+    let proved = key.as_ref().ok().and_then(Option::as_deref);
+    let mut response = if proved.is_some() && ledger.resource(Some(token), proved) {
+        json_answer(StatusCode::OK, &json!({"resource": "kraube-testserver", "ok": true}))
+    } else {
+        let error = match &key {
+            Err(refused) => refused.error,
+            Ok(None) => "invalid_dpop_proof",
+            Ok(Some(_)) => "invalid_token",
+        };
+        let challenge = format!("DPoP algs=\"ES256\", error=\"{error}\"");
+        (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)]).into_response()
+    };
+    if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+        response.headers_mut().insert(NONCE, nonce);
+    }
+    response
+}
+
+fn proofs(headers: &HeaderMap) -> Vec<String> {
+    headers.get_all("dpop").iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+}
+
 /// RFC 9728 section 2.
 async fn resource_metadata(State(shared): State<Arc<Shared>>) -> Response {
-    let issuer = &shared.issuer;
+    let (issuer, dpop) = (&shared.issuer, shared.ledger().config.dpop);
     let document = json!({
+        "dpop_bound_access_tokens_required": dpop,
         "resource": format!("{issuer}{RESOURCE}"),
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
@@ -181,6 +230,7 @@ async fn metadata(State(shared): State<Arc<Shared>>) -> Response {
         "token_endpoint_auth_methods_supported": ["none"],
         "revocation_endpoint_auth_methods_supported": ["none"],
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": ["ES256"],
         "authorization_response_iss_parameter_supported": config.shape == Shape::Standard,
     });
     change(&mut document, &config.metadata_members);
@@ -249,24 +299,24 @@ fn answer(config: &Config, result: Result<Granted, Refused>) -> Answer {
     };
     let mut body = json!({
         "access_token": granted.access_token,
-        "token_type": "Bearer",
+        "token_type": if granted.bound { "DPoP" } else { "Bearer" },
         "expires_in": config.access_life.as_secs(),
     });
     let optional = [("refresh_token", granted.refresh_token), ("scope", granted.scope)];
     let present = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Some(Value::from(value?)))));
     change(&mut body, &present.collect::<Members>());
     change(&mut body, &config.token_members);
-    Answer { status: StatusCode::OK, body }
+    Answer { status: StatusCode::OK, body, nonce: None }
 }
 
 fn error(shape: Shape, refused: Refused) -> Answer {
     let Refused { error, description, refresh } = refused;
     if shape == Shape::Claude && refresh {
         let body = json!({"type": "error", "error": {"type": "not_found_error", "message": description}});
-        return Answer { status: StatusCode::NOT_FOUND, body };
+        return Answer { status: StatusCode::NOT_FOUND, body, nonce: None };
     }
     let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-    Answer { status, body: json!({"error": error, "error_description": description}) }
+    Answer { status, body: json!({"error": error, "error_description": description}), nonce: None }
 }
 
 fn change(object: &mut Value, members: &Members) {

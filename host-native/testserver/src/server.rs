@@ -129,7 +129,7 @@ impl Server {
 
     /// Starts a login without the authorization request.
     pub fn issue_login(&self) -> Login {
-        let (family, granted) = self.shared.ledger().issue_login(None, None);
+        let (family, granted) = self.shared.ledger().issue_login(None, None, None);
         Login {
             refresh_token: granted.refresh_token.unwrap_or_default(),
             access_token: granted.access_token,
@@ -146,6 +146,11 @@ impl Server {
     /// The targets of all requests that had a query, in the order of their arrival.
     pub fn targets_with_query(&self) -> Vec<String> {
         self.shared.ledger().targets.clone()
+    }
+
+    /// Takes another nonce for proofs of a key. Clients hear of it by an error (RFC 9449 section 8).
+    pub fn change_nonce(&self) {
+        self.shared.ledger().proofs.change();
     }
 
     /// Makes every access token issued so far invalid at the resource. Refresh tokens stay.

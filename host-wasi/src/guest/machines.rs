@@ -104,6 +104,7 @@ impl wit::GuestObtain for Resource<Obtain> {
             Err(error) => return wit::ObtainStep::Done(wit::Obtained { outcome: Err(error), kept: given_back(kept) }),
         };
         let wanted = Wanted {
+            bound: false,
             min_valid: Millis(wanted.min_valid),
             rejected: wanted.rejected.map(|token| Secret::new(token).fingerprint()),
             baseline: match wanted.baseline {
@@ -318,6 +319,7 @@ fn new_login(new: wit::NewLogin) -> Result<NewLogin, Error> {
 
 fn credentials(tokens: wit::LoginTokens) -> Result<Credentials, Error> {
     Ok(Credentials {
+        binding: None,
         access_token: Secret::new(tokens.access_token),
         refresh_token: tokens.refresh_token.map(Secret::new),
         expires_at: Timestamp(tokens.expires_at),

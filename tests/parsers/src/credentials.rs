@@ -129,7 +129,13 @@ fn loses() -> Result<Response, SendError> {
 }
 
 fn json(status: u16, body: &str) -> Result<Response, SendError> {
-    Ok(Response { status, content_type: Some("application/json".to_owned()), retry_after: None, body: body.into() })
+    Ok(Response {
+        status,
+        content_type: Some("application/json".to_owned()),
+        retry_after: None,
+        dpop_nonce: None,
+        body: body.into(),
+    })
 }
 
 /// One run of the machine on these bytes: what is stored then, how it ended, and how many requests it sent.

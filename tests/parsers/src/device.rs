@@ -90,7 +90,7 @@ fn answer(part: &str) -> (Result<Response, SendError>, String) {
     let (status, body) = part.split_once('\n').unwrap_or((part, ""));
     let content_type = Some("application/json".to_owned());
     let answer = match status.parse() {
-        Ok(status) => Ok(Response { status, content_type, retry_after: None, body: body.into() }),
+        Ok(status) => Ok(Response { status, content_type, retry_after: None, dpop_nonce: None, body: body.into() }),
         Err(_) => Err(SendError { kind: SendErrorKind::MaybeSent, detail: "the connection was cut".to_owned() }),
     };
     (answer, body.to_owned())

@@ -32,7 +32,7 @@ pub(crate) fn check(input: &[u8]) {
     let Ok(header) = str::from_utf8(input) else { return };
     let client = Provider::demo("https://auth.example").expect("valid").client().expect("it has an id");
     let retry_after = Some(header.to_owned());
-    let response = Response { status: 429, content_type: None, retry_after, body: Vec::new() };
+    let response = Response { status: 429, content_type: None, retry_after, dpop_nonce: None, body: Vec::new() };
     let now = Now { wall: Timestamp(NOW), monotonic: Millis::ZERO };
     let Answer::Throttled { retry_after } = read_answer(&client, &response, now) else { panic!("429 is 429") };
     let header = header.trim_matches([' ', '\t']);

@@ -62,7 +62,13 @@ fn answer(sent: bool) -> Result<Response, SendError> {
         return Err(SendError { kind: SendErrorKind::NotSent, detail: String::new() });
     }
     let body = br#"{"access_token":"a","refresh_token":"r","token_type":"Bearer","expires_in":9}"#;
-    Ok(Response { status: 200, content_type: Some("application/json".into()), retry_after: None, body: body.into() })
+    Ok(Response {
+        status: 200,
+        content_type: Some("application/json".into()),
+        retry_after: None,
+        dpop_nonce: None,
+        body: body.into(),
+    })
 }
 
 fn now() -> Now {

@@ -111,6 +111,7 @@ pub(crate) fn client() -> Client {
 /// The first tokens of a family.
 pub(crate) fn credentials(family: u8, expires_at: Timestamp, obtained_at: Timestamp) -> Credentials {
     Credentials {
+        binding: None,
         access_token: Secret::new(format!("a{family}-0")),
         refresh_token: Some(Secret::new(format!("r{family}-0"))),
         expires_at,
@@ -137,7 +138,7 @@ pub(crate) fn first_record(credentials: Credentials, policy: Policy, now: Now) -
 /// The request that spends the code of a family.
 pub(crate) fn code_request(family: u8) -> Request {
     let body = Secret::new(format!("grant_type=authorization_code&code=c{family}"));
-    Request { url: client().token_endpoint, content_type: "application/x-www-form-urlencoded", body }
+    Request { binding: None, url: client().token_endpoint, content_type: "application/x-www-form-urlencoded", body }
 }
 
 /// `r1-2` or `a1-2`.
@@ -172,7 +173,10 @@ impl Server {
         let status = |status: u16, body: &str| {
             let retry_after = matches!(status, 429 | 503).then(|| "60".to_owned());
             let content_type = Some("application/json".to_owned());
-            Answered { response: Response { status, content_type, retry_after, body: body.into() }, access: None }
+            Answered {
+                response: Response { status, content_type, retry_after, dpop_nonce: None, body: body.into() },
+                access: None,
+            }
         };
         match manner {
             Manner::Fails => return status(500, ""),

@@ -155,7 +155,7 @@ impl World {
             Job::Get | Job::Force => {
                 let pin = self.process(p).pin.clone().filter(|_| self.process(p).pinned);
                 let baseline = pin.map_or(Baseline::FirstRead, Baseline::Login);
-                let wanted = Wanted { min_valid, rejected, baseline, default_client: Some(client()) };
+                let wanted = Wanted { bound: false, min_valid, rejected, baseline, default_client: Some(client()) };
                 let id = RunId(self.runs);
                 let step = match kept {
                     Some(unsaved) => Obtain::start_unsaved(wanted, policy, id, unsaved, now),

@@ -463,7 +463,13 @@ fn client(provider: &Value) -> Client {
 
 fn response(status: u16, content_type: Option<&str>, retry_after: Option<&str>, body: &[u8]) -> Response {
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    Response { status, content_type: owned(content_type), retry_after: owned(retry_after), body: body.to_vec() }
+    Response {
+        status,
+        content_type: owned(content_type),
+        retry_after: owned(retry_after),
+        dpop_nonce: None,
+        body: body.to_vec(),
+    }
 }
 
 fn entropy(seed: u8) -> [u8; Entropy::LEN] {

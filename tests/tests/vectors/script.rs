@@ -133,6 +133,7 @@ impl Scenario {
             options["defaultClient"] = json::client(client);
         }
         let wanted = Wanted {
+            bound: false,
             min_valid: Millis(ask.min_valid),
             rejected: ask.rejected.map(|token| Secret::new(token).fingerprint()),
             baseline: ask
@@ -303,7 +304,13 @@ pub(crate) fn issued(access: &str, refresh: Option<&str>) -> Response {
 }
 
 pub(crate) fn reply(status: u16, body: &str) -> Response {
-    Response { status, content_type: Some("application/json".into()), retry_after: None, body: body.into() }
+    Response {
+        status,
+        content_type: Some("application/json".into()),
+        retry_after: None,
+        dpop_nonce: None,
+        body: body.into(),
+    }
 }
 
 fn kind(action: &Action) -> &'static str {
@@ -320,6 +327,7 @@ fn kind(action: &Action) -> &'static str {
 /// A login with these tokens that ends `millis` from the start of a scenario.
 pub(crate) fn credentials(access: &str, refresh: &str, millis: u64, client: Option<Client>) -> Credentials {
     Credentials {
+        binding: None,
         access_token: Secret::new(access),
         refresh_token: Some(Secret::new(refresh)).filter(|token| !token.is_empty()),
         expires_at: Timestamp(NOW + millis),
@@ -332,6 +340,7 @@ pub(crate) fn credentials(access: &str, refresh: &str, millis: u64, client: Opti
 /// A code that is ready to be spent.
 pub(crate) fn code(client: Client) -> NewLogin {
     let request = Request {
+        binding: None,
         url: client.token_endpoint.clone(),
         content_type: "application/x-www-form-urlencoded",
         body: Secret::new("grant_type=authorization_code&code=c1"),

@@ -7,6 +7,8 @@ use crate::{run, tools};
 const FEATURES: &[(&str, &str)] = &[
     ("kraube-core", ""),
     ("kraube-core", "model"),
+    ("kraube-core", "dpop"),
+    ("kraube-core", "model,dpop"),
     ("kraube", ""),
     ("kraube-testserver", ""),
     // With it, the embedding of `kraube-wasi` without its command.
@@ -33,5 +35,7 @@ pub(crate) fn features() -> Result<(), String> {
     FEATURES.iter().try_for_each(|(package, features)| {
         println!("   {package} with {}", if features.is_empty() { "no features" } else { features });
         run("cargo", &["check", "--quiet", "--package", package, "--no-default-features", "--features", features])
-    })
+    })?;
+    // Tests of the whole workspace have the features that its hosts ask for; some things are so without them alone.
+    run("cargo", &["test", "--quiet", "--package", "kraube-core", "--test", "core", "dpop::"])
 }

@@ -67,6 +67,7 @@ impl Run {
     fn own(&self, found: Found) -> Result<Stored, Failure> {
         let stored = readable(found)?;
         self.same_account(&stored.record)?;
+        self.of_use(&stored.record)?;
         Ok(stored)
     }
 

@@ -15,7 +15,6 @@ use crate::provider::Client;
 use crate::record::{LoginId, Record, Refusal, RunId};
 use crate::secret::{Fingerprint, Secret};
 use crate::time::{Millis, Now, Timestamp};
-use crate::token;
 use alloc::boxed::Box;
 use core::fmt;
 
@@ -30,6 +29,10 @@ pub struct Wanted {
     pub baseline: Baseline,
     /// Where to refresh a record that does not say so itself.
     pub default_client: Option<Client>,
+    /// Whether a token that is bound to a key (RFC 9449) is of use to the caller, who makes a proof for each request then.
+    /// Without it, and on every host without the feature `dpop`, such a login is not touched, and the run fails with
+    /// [`Cause::KeyBound`].
+    pub bound: bool,
 }
 
 /// Which login counts as the same one.
@@ -123,6 +126,9 @@ struct Redeem {
     not_sent: u8,
     resends: u8,
     first_unknown: Option<Millis>,
+    /// It was sent once more with a nonce (RFC 9449 section 8), which is done once.
+    #[cfg(feature = "dpop")]
+    with_nonce: bool,
 }
 
 /// A refusal that is being recorded.
@@ -185,10 +191,7 @@ impl Machine for Obtain {
             (State::Settle, Input::Woke) => run.mark(now),
             (State::Mark(redeem), Input::Wrote(wrote)) => run.marked(redeem, wrote, now),
             (State::Exchange(redeem), Input::Replied(replied)) => match replied {
-                Ok(response) => {
-                    let answer = token::read_answer(&redeem.client, &response, now);
-                    run.answered(redeem, answer, now)
-                }
+                Ok(response) => run.replied(redeem, &response, now),
                 Err(error) => run.unanswered(redeem, error.kind, error.detail, now),
             },
             (State::ResendPause(redeem), Input::Woke) => run.send(redeem, now),
@@ -260,7 +263,17 @@ impl Run {
 
     /// The token of a record, while it is alive and not rejected.
     fn alive(&self, record: &Record, now: Now) -> Option<Ready> {
-        Ready::of(record, self.wanted.min_valid, now).filter(|_| record.access_fingerprint() != self.wanted.rejected)
+        let serves = record.access_fingerprint() != self.wanted.rejected && self.of_use(record).is_ok();
+        Ready::of(record, self.wanted.min_valid, now).filter(|_| serves)
+    }
+
+    /// Nobody is given a token that is bound to a key and takes it for one that is not.
+    fn of_use(&self, record: &Record) -> Result<(), Failure> {
+        let makes_proofs = self.wanted.bound && cfg!(feature = "dpop");
+        match record.is_bound() && !makes_proofs {
+            true => Err(Failure::Unavailable { retry_at: None, cause: Cause::KeyBound }),
+            false => Ok(()),
+        }
     }
 
     /// The last-read token, while it is alive and not rejected.

@@ -2,12 +2,12 @@
 
 use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
 use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served};
-use crate::http::SendErrorKind;
+use crate::http::{Response, SendErrorKind};
 use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, Refusal};
 use crate::secret::Fingerprint;
 use crate::time::{Millis, Now};
-use crate::token::{self, Answer, Issued};
+use crate::token::{self, Answer, Issued, Reading};
 use alloc::boxed::Box;
 use alloc::string::String;
 
@@ -29,7 +29,17 @@ impl Run {
         let reserve = (4 * blob.bytes().len()).clamp(32 * 1024, Blob::MAX);
         let marked = Stored::of(&blob, record);
         let sent_at = now.wall;
-        let redeem = Redeem { marked, token, client, sent_at, not_sent: 0, resends: 0, first_unknown: None };
+        let redeem = Redeem {
+            marked,
+            token,
+            client,
+            sent_at,
+            not_sent: 0,
+            resends: 0,
+            first_unknown: None,
+            #[cfg(feature = "dpop")]
+            with_nonce: false,
+        };
         self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
     }
 
@@ -45,12 +55,34 @@ impl Run {
 
     pub(super) fn send(self, mut redeem: Redeem, now: Now) -> Next {
         redeem.sent_at = now.wall;
-        let request = token::refresh_request(&redeem.client, &redeem.token);
+        let mut request = token::refresh_request(&redeem.client, &redeem.token);
+        request.binding = redeem.marked.record.binding.clone();
         let holds = Some(redeem.marked.revision);
         self.then(State::Exchange(redeem), Action::Send { request, holds })
     }
 
-    pub(super) fn answered(self, redeem: Redeem, answer: Answer, now: Now) -> Next {
+    /// The newest nonce is noted in the record, and stored with the next write: it is not worth one of its own.
+    pub(super) fn replied(self, mut redeem: Redeem, response: &Response, now: Now) -> Next {
+        let binding = &mut redeem.marked.record.binding;
+        binding.iter_mut().for_each(|binding| binding.learn(response));
+        match token::read(&redeem.client, response, binding.is_some(), now) {
+            Reading::Answer(answer) => self.answered(redeem, answer, now),
+            #[cfg(feature = "dpop")]
+            Reading::UseNonce if !redeem.with_nonce => {
+                redeem.with_nonce = true;
+                self.send(redeem, now)
+            }
+            #[cfg(feature = "dpop")]
+            Reading::UseNonce => {
+                self.park(redeem, Cause::ClientRejected(super::super::text("use_dpop_nonce")), None, now)
+            }
+            // It may be spent, and what came for it must not be used.
+            #[cfg(feature = "dpop")]
+            Reading::NotBound => self.doubting(&redeem).park(redeem, Cause::NotBound, None, now),
+        }
+    }
+
+    fn answered(self, redeem: Redeem, answer: Answer, now: Now) -> Next {
         let record = &redeem.marked.record;
         match answer {
             Answer::Issued(issued) => self.issued(redeem, issued, now),

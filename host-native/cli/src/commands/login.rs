@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The client id of your application at the provider [env: KRAUBE_CLIENT_ID]
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
+    /// Bind the tokens to a key, where the server or the resource wants that (DPoP, RFC 9449)
+    #[arg(long)]
+    dpop: bool,
     /// Ask for this scope instead of the provider's usual ones; can be repeated
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
@@ -51,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["manual", "no_browser", "finish"])]
     start: bool,
     /// Read the code, or the address of the page that the browser ended on, from standard input
-    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "issuer", "resource", "client_id", "scope"])]
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "provider", "issuer", "resource", "client_id", "scope", "dpop"])]
     finish: bool,
 }
 
@@ -98,6 +101,7 @@ fn provider(args: &Args, path: Option<&Path>) -> Result<Provider, Failed> {
         (None, None) => kraube::provider::find(&args.provider, path, client_id),
     };
     let mut provider = found.map_err(|error| Failed::of((&error).into(), &error))?;
+    provider.dpop = provider.dpop.or(args.dpop);
     if !args.scope.is_empty() {
         provider.scopes.clone_from(&args.scope);
     }

@@ -36,6 +36,9 @@ fn write_text(status: &Status, path: &Path, out: &mut dyn Write) -> io::Result<(
     if let Some(at) = status.expires_at {
         line("expires", &format!("{} ({})", ui::date(at), ui::relative(at)))?;
     }
+    if status.bound {
+        line("bound", "to a key (DPoP): each request with the token needs a proof")?;
+    }
     if let Some(at) = status.retry_at {
         line("next attempt", &format!("{} ({})", ui::date(at), ui::relative(at)))?;
     }
@@ -56,6 +59,7 @@ fn write_json(status: &Status, path: &Path, out: &mut dyn Write) -> io::Result<(
         obtained_at: status.obtained_at.map(|at| at.0),
         retry_at: status.retry_at.map(|at| at.0),
         refreshable: status.refreshable,
+        bound: status.bound,
         login: status.login.as_ref().map(|login| login.0.as_str()),
         scope: status.scope.as_deref(),
         provider: status.client.as_ref(),
@@ -77,6 +81,8 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<u64>,
     refreshable: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    bound: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,13 @@ fn oidc_provider_login_in_chromium() {
 fn oidc_provider_device_flow() {
     let (world, server) = (World::new(), Oidc::start(&json!({})));
     let args = ["login", "--issuer", &server.issuer, "--client-id", "kraube", "--scope", "openid", "--device"];
-    let child = start(world.command(&args), "");
+    agree_on_another_machine(&world, &args);
+    assert_eq!(userinfo(&server, &token(&world)), 200);
+    assert_eq!(userinfo(&server, &rejected(&world, &token(&world))), 200);
+}
+
+fn agree_on_another_machine(world: &World, args: &[&str]) {
+    let child = start(world.command(args), "");
     let (url, mut child) = shown_url(child);
     let mut code = String::new();
     let stderr = child.stderr.as_mut().expect("a pipe");
@@ -72,9 +78,68 @@ fn oidc_provider_device_flow() {
     }
     let (_, page) = person::agree(&format!("{url}?user_code={}", code.trim()));
     assert!(page.contains("Success"), "{page}");
-    logged_in(&world, child);
-    assert_eq!(userinfo(&server, &token(&world)), 200);
-    assert_eq!(userinfo(&server, &rejected(&world, &token(&world))), 200);
+    logged_in(world, child);
+}
+
+/// The client is registered for tokens that are bound to a key, and each proof needs a nonce, at the resource too.
+#[test]
+fn l2_oidc_provider_login_refresh_and_resource_with_proofs_and_nonces() {
+    let (world, server) = (World::new(), Oidc::start(&json!({ "dpop": true })));
+    let args = ["--client-id", "kraube", "--scope", "openid", "--dpop"];
+    log_in(&world, &server.issuer, &args);
+    assert_eq!(proved(&world, &server, &[]), (200, true));
+    let first = bound(&world, "accessToken");
+    age(&world);
+    let rejected = world.run_with(world.command(&["token", "--rejected", "--dpop", "GET", &server.userinfo()]), &first);
+    assert_eq!((rejected.code, rejected.stderr.as_str()), (0, ""), "{rejected:?}");
+    assert_ne!(bound(&world, "accessToken"), first);
+    assert_eq!(proved(&world, &server, &[]), (200, true));
+    let counts = server.counts();
+    assert!(counts.refused.iter().all(|error| error == "use_dpop_nonce"), "{counts:?}");
+    assert_eq!(counts.rotations, 1, "{counts:?}");
+    assert_eq!(userinfo(&server, &bound(&world, "accessToken")), 401, "it is of no use without a proof");
+    world.run(&["token"]).fails(7, &["bound to a key", "kraube token --dpop"]);
+}
+
+#[test]
+fn l4_oidc_provider_ends_no_login_for_who_has_the_token_and_not_the_key() {
+    let (world, server) = (World::new(), Oidc::start(&json!({ "dpop": true })));
+    log_in(&world, &server.issuer, &["--client-id", "kraube", "--scope", "openid", "--dpop"]);
+    let (status, _) = redeem(&format!("{}/token", server.issuer), &bound(&world, "refreshToken"));
+    assert_eq!(status, 400);
+    assert_eq!(proved(&world, &server, &[]), (200, true));
+}
+
+#[test]
+fn l1_oidc_provider_device_flow_with_proofs() {
+    let (world, server) = (World::new(), Oidc::start(&json!({ "dpop": true })));
+    let args =
+        ["login", "--issuer", &server.issuer, "--client-id", "kraube", "--scope", "openid", "--device", "--dpop"];
+    agree_on_another_machine(&world, &args);
+    assert_eq!(proved(&world, &server, &[]), (200, true));
+}
+
+#[test]
+fn oidc_provider_processes_rotate_a_bound_login_and_none_is_refused() {
+    let (world, server) = (World::new(), Oidc::start(&json!({ "dpop": true })));
+    log_in(&world, &server.issuer, &["--client-id", "kraube", "--scope", "openid", "--dpop"]);
+    for _ in 0..4 {
+        let held = bound(&world, "accessToken");
+        age(&world);
+        let ask = || {
+            let mut child = start(world.command(&["token", "--rejected", "--dpop", "GET", &server.userinfo()]), &held);
+            drop(child.stdin.take());
+            child
+        };
+        let children: Vec<_> = (0..8).map(|_| ask()).collect();
+        for child in children {
+            let run = world.finish(child);
+            assert_eq!(run.code, 0, "{run:?}");
+        }
+    }
+    let counts = server.counts();
+    assert_eq!(counts.rotations, 4, "{counts:?}");
+    assert!(counts.refused.iter().all(|error| error == "use_dpop_nonce"), "{counts:?}");
 }
 
 #[test]
@@ -232,8 +297,9 @@ fn logged_in(world: &World, mut child: Child) {
     let code = child.wait().expect("it ends").code();
     assert_eq!(code, Some(0), "{rest:?}");
     for name in ["accessToken", "refreshToken"] {
-        let secret = world.stored(name);
-        let secret = secret.as_str().expect("a token");
+        let plain = world.stored(name);
+        let secret = plain.as_str().map_or_else(|| bound(world, name), str::to_owned);
+        let secret = secret.as_str();
         assert!(!secret.is_empty() && !rest.iter().any(|line| line.contains(secret)), "{name} in {rest:?}");
     }
 }
@@ -290,6 +356,29 @@ fn redeem(endpoint: &str, refresh_token: &str) -> (u16, String) {
     let text = answer.body_mut().read_to_string().expect("text");
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     (answer.status().as_u16(), document["error"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Of a login that is bound to a key.
+fn bound(world: &World, name: &str) -> String {
+    world.stored("kraube")["dpop"][name].as_str().expect("a token").to_owned()
+}
+
+/// The resource, asked with the header fields that the command prints: its status, and whether it wanted a nonce first.
+fn proved(world: &World, server: &Oidc, more: &[&str]) -> (u16, bool) {
+    let url = server.userinfo();
+    let run = world.run(&[&["token", "--dpop", "GET", &url], more].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    let fields: Vec<_> = run.stdout.lines().map(|line| line.split_once(": ").expect("a field")).collect();
+    assert_eq!(fields.iter().map(|field| field.0).collect::<Vec<_>>(), ["Authorization", "DPoP"]);
+    let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let request = ureq::Agent::new_with_config(config).get(&url);
+    let request = fields.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    let answer = request.call().expect("it lives");
+    let nonce = answer.headers().get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
+    match (answer.status().as_u16(), nonce) {
+        (401, Some(nonce)) if more.is_empty() => (proved(world, server, &["--nonce", nonce]).0, true),
+        (status, _) => (status, false),
+    }
 }
 
 fn userinfo(server: &Oidc, token: &str) -> u16 {

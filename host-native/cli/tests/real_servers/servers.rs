@@ -43,6 +43,11 @@ impl Oidc {
         Self { _running, issuer }
     }
 
+    /// The resource.
+    pub(crate) fn userinfo(&self) -> String {
+        format!("{}/me", self.issuer)
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         let text = ureq::get(format!("{}/counts", self.issuer)).call().expect("it lives").into_body().read_to_string();
         let counts: Value = serde_json::from_str(&text.expect("text")).expect("JSON");

@@ -39,6 +39,7 @@ impl World {
         let login = self.server.issue_login();
         let client = Provider::demo(issuer).expect("an issuer").client().expect("a client id");
         let credentials = Credentials {
+            binding: None,
             access_token: Secret::new(login.access_token.clone()),
             refresh_token: Some(Secret::new(login.refresh_token.clone())),
             expires_at: ahead(left),

@@ -27,12 +27,12 @@ pub(crate) fn request_in(request: wit::HttpRequest) -> Result<Request> {
         "application/json" => "application/json",
         _ => return Err(invalid("invalid_request", "the content type is not that of a token request")),
     };
-    Ok(Request { url: endpoint(&request.url)?, content_type, body: Secret::new(request.body) })
+    Ok(Request::new(endpoint(&request.url)?, content_type, Secret::new(request.body)))
 }
 
 pub(crate) fn response(response: wit::HttpResponse) -> Response {
-    let wit::HttpResponse { status, content_type, retry_after, body } = response;
-    Response { status, content_type, retry_after, body }
+    let wit::HttpResponse { status, content_type, retry_after, dpop_nonce: None, body } = response;
+    Response::new(status, content_type, retry_after, body)
 }
 
 pub(crate) fn send_error(error: wit::SendError) -> SendError {

@@ -7,6 +7,7 @@ use crate::bindings::types as wit;
 #[cfg(feature = "token-provider")]
 use kraube_core::credential::{Forgotten, Revoked};
 use kraube_core::credential::{Ready, Unsaved};
+use kraube_core::dpop::Demand;
 use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::login::{Callback, Redirect};
 use kraube_core::machine::{StoreError, StoreErrorKind, WriteError};
@@ -97,6 +98,7 @@ pub(crate) fn provider(provider: wit_login::Provider) -> Result<Provider> {
         require_pushed_authorization_requests: false,
         registration_endpoint: None,
         client_id_metadata_document_supported: false,
+        dpop: Demand::default(),
     })
 }
 

@@ -109,7 +109,7 @@ fn read(response: &IncomingResponse, end: &Deadline) -> Result<Response, SendErr
     let (content_type, retry_after) = (header("content-type"), header("retry-after"));
     let body = response.consume().map_err(|()| maybe_sent("the host gave no body"))?;
     let body = read_all(&body, end)?;
-    Ok(Response { status: response.status(), content_type, retry_after, body })
+    Ok(Response::new(response.status(), content_type, retry_after, body))
 }
 
 fn read_all(body: &IncomingBody, end: &Deadline) -> Result<Vec<u8>, SendError> {

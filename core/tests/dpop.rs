@@ -1,0 +1,248 @@
+//! Tokens that are bound to a key (RFC 9449): with the feature `dpop`, what a proof says and how nonces are taken; without
+//! it, that such a login is left alone.
+
+use crate::common::{self, now};
+use kraube_core::credential::{Forget, Forgotten, Obtain, Outcome, Wanted};
+use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
+use kraube_core::policy::Policy;
+use kraube_core::record::RunId;
+use kraube_core::status::{State, status};
+
+/// The key of the example in RFC 9449 section 4.2, with a private part that is not its own: nothing is signed here.
+const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+    "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","d":"CANARYp7x1vQCANARYp7x1vQCANARYp7x1vQCANARYo"}"#;
+
+fn record() -> Blob {
+    let client = serde_json::to_string(&common::client(Default::default())).expect("JSON");
+    let text = format!(
+        r#"{{"theirs":[1],"kraube":{{"provider":{client},"dpop":{{"key":{KEY},"refreshToken":"r0","accessToken":"a0",
+            "expiresAt":1000000000,"nonce":"n0"}},"later":true}}}}"#
+    );
+    Blob::new(text.into_bytes())
+}
+
+fn start(wanted: Wanted) -> Step<Obtain, Outcome> {
+    Obtain::start(wanted, Policy::default(), RunId(1), now())
+}
+
+/// The first read and no more.
+fn refused(wanted: Wanted) -> &'static str {
+    let Step::Continue(machine, Action::Read) = start(wanted) else { panic!("it looks first") };
+    match machine.step(Input::Read(Ok(Some(record()))), now()) {
+        Step::Done(Outcome::Failed(failure)) => failure.code(),
+        other => panic!("neither lock nor request: {other:?}"),
+    }
+}
+
+#[test]
+fn c6_l4_who_makes_no_proofs_is_given_no_token_that_needs_one() {
+    assert_eq!(refused(Wanted::default()), "key_bound");
+    let status = status(Ok(Some(record())), &Policy::default(), now().wall);
+    assert!(status.bound && status.state != State::LoggedOut, "{status:?}");
+}
+
+#[test]
+fn l4_a_logout_removes_key_and_tokens() {
+    let Step::Continue(machine, Action::Lock { .. }) = Forget::start(false, Policy::default(), None) else {
+        panic!("the lock comes first")
+    };
+    let Step::Continue(machine, Action::Read) = machine.step(Input::Locked(Locked::Held), now()) else {
+        panic!("then it looks")
+    };
+    let Step::Continue(machine, Action::Delete { replaces }) = machine.step(Input::Read(Ok(Some(record()))), now())
+    else {
+        panic!("then it deletes")
+    };
+    assert_eq!(replaces, record().revision());
+    assert!(matches!(machine.step(Input::Deleted(Ok(())), now()), Step::Done(Forgotten::Deleted { .. })));
+}
+
+#[cfg(not(feature = "dpop"))]
+#[test]
+fn c6_a_host_without_proofs_has_no_use_for_the_login_whatever_it_asks() {
+    assert_eq!(refused(Wanted { bound: true, ..Wanted::default() }), "key_bound");
+    let asked = serde_json::from_str::<kraube_core::dpop::Demand>("true");
+    assert!(asked.expect_err("it cannot bind tokens").to_string().contains("DPoP"));
+}
+
+#[cfg(feature = "dpop")]
+mod on {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use kraube_core::dpop::{Binding, Call, Key, Nonce, Repeat, Repeats, TargetError};
+    use kraube_core::http::{Endpoint, Request, Response};
+    use kraube_core::secret::Secret;
+    use kraube_core::time::Timestamp;
+    use serde_json::{Value, json};
+
+    fn key() -> Key {
+        let jwk: Value = serde_json::from_str(KEY).expect("JSON");
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("a string")).expect("base64url");
+        let public = [bytes("x"), bytes("y")].concat();
+        Key::new(&[7; 32], public.as_slice().try_into().expect("64 bytes"))
+    }
+
+    fn parts(jwt: &str) -> [Value; 2] {
+        let mut parts = jwt.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64url"));
+        [0, 1].map(|_| serde_json::from_slice(&parts.next().expect("a part")).expect("JSON"))
+    }
+
+    #[test]
+    fn l1_a_proof_says_what_the_standard_wants_and_no_more() {
+        let url = Endpoint::parse("https://resource.example.org/protectedresource?a=b").expect("a URL");
+        let token = Secret::new("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
+        let nonce = Nonce::parse("eyJ7S_zG.eyJbYu3.xGsd").expect("a nonce");
+        let call = Call { method: "GET", url: &url, access_token: Some(&token), nonce: Some(&nonce) };
+        let proof = Binding::new(key()).proof(call, [1; 16], Timestamp(1_562_262_618_999)).signed(&[2; 64]);
+        let [header, claims] = parts(&proof);
+        let jwk: Value = serde_json::from_str(KEY).expect("JSON");
+        let public = json!({ "kty": "EC", "crv": "P-256", "x": jwk["x"], "y": jwk["y"] });
+        assert_eq!(header, json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public }));
+        // The hash is that of RFC 9449 section 7.1.
+        assert_eq!(
+            claims,
+            json!({ "jti": "AQEBAQEBAQEBAQEBAQEBAQ", "htm": "GET", "htu": "https://resource.example.org/protectedresource",
+                "iat": 1_562_262_618, "nonce": "eyJ7S_zG.eyJbYu3.xGsd", "ath": "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo" })
+        );
+        let call = Call { access_token: None, nonce: None, ..call };
+        let [_, claims] = parts(&Binding::new(key()).proof(call, [1; 16], Timestamp(0)).signed(&[2; 64]));
+        assert_eq!(claims.as_object().map(serde_json::Map::len), Some(4), "{claims}");
+        // RFC 9449 section 6.1.
+        assert_eq!(key().thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+        assert_eq!(*key().private(), [7; 32]);
+    }
+
+    /// To the request, which is looked at by `see`.
+    fn to_the_exchange(see: impl Fn(&Request)) -> (Obtain, Vec<u8>) {
+        let wanted = Wanted { bound: true, ..Wanted::default() };
+        let mut step = start(wanted);
+        let mut stored = record();
+        loop {
+            let Step::Continue(machine, action) = step else { panic!("it is refreshed") };
+            let input = match action {
+                Action::Read => Input::Read(Ok(Some(stored.clone()))),
+                Action::Lock { .. } => Input::Locked(Locked::Held),
+                Action::Write { blob, replaces, .. } => {
+                    assert_eq!(replaces, Some(stored.revision()));
+                    stored = blob;
+                    Input::Wrote(Ok(()))
+                }
+                Action::Send { request, .. } => {
+                    see(&request);
+                    return (machine, stored.bytes().to_vec());
+                }
+                Action::Delete { .. } | Action::Wait { .. } => panic!("nothing of the kind"),
+            };
+            step = machine.step(input, now());
+        }
+    }
+
+    fn nonce_of(request: &Request) -> Option<&str> {
+        request.binding.as_ref().expect("a proof is made").nonce().map(Nonce::as_str)
+    }
+
+    fn answer(status: u16, nonce: Option<&str>, body: &str) -> Input {
+        let nonce = nonce.and_then(Nonce::parse);
+        let response = common::json(status, body);
+        let (content_type, body) = (response.content_type.clone(), response.body.clone());
+        Input::Replied(Ok(Response { status, content_type, retry_after: None, dpop_nonce: nonce, body }))
+    }
+
+    const WANTS_NONCE: &str = r#"{"error":"use_dpop_nonce"}"#;
+    const ISSUED: &str = r#"{"access_token":"a1","refresh_token":"r1","token_type":"dpop","expires_in":3600}"#;
+
+    #[test]
+    fn l2_the_same_token_is_sent_once_more_with_the_nonce_under_the_same_lock_and_no_more() {
+        let (machine, _) = to_the_exchange(|request| assert_eq!(nonce_of(request), Some("n0")));
+        let Step::Continue(machine, Action::Send { request, holds }) =
+            machine.step(answer(400, Some("n1"), WANTS_NONCE), now())
+        else {
+            panic!("it is sent once more, at once")
+        };
+        assert_eq!(nonce_of(&request), Some("n1"));
+        assert!(request.body.expose().contains("refresh_token=r0") && holds.is_some());
+        let Step::Continue(_, Action::Write { blob, .. }) = machine.step(answer(400, Some("n2"), WANTS_NONCE), now())
+        else {
+            panic!("it is parked")
+        };
+        let stored: Value = serde_json::from_slice(blob.bytes()).expect("JSON");
+        assert_eq!(stored["kraube"]["dpop"]["nonce"], "n2");
+        assert!(stored["kraube"]["retryAt"].is_u64() && stored["kraube"]["redeeming"].is_null(), "nothing is in doubt");
+    }
+
+    #[test]
+    fn l2_l4_the_next_tokens_are_stored_with_the_key_and_the_newest_nonce_in_one_write() {
+        let (machine, _) = to_the_exchange(|_| ());
+        let Step::Continue(_, Action::Write { blob, .. }) = machine.step(answer(200, Some("n1"), ISSUED), now()) else {
+            panic!("they are stored")
+        };
+        let stored: Value = serde_json::from_slice(blob.bytes()).expect("JSON");
+        let (before, dpop) = (serde_json::from_str::<Value>(KEY).expect("JSON"), &stored["kraube"]["dpop"]);
+        assert_eq!((&dpop["key"], &dpop["nonce"]), (&before, &json!("n1")));
+        assert_eq!((&dpop["refreshToken"], &dpop["accessToken"]), (&json!("r1"), &json!("a1")));
+        assert_eq!((&stored["theirs"], &stored["kraube"]["later"]), (&json!([1]), &json!(true)));
+        assert_eq!((&stored["refreshToken"], &stored["accessToken"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn l3_tokens_that_are_not_bound_are_not_used() {
+        for kind in [r#""token_type":"Bearer","#, r#""token_type":"bearer","#, ""] {
+            let (machine, marked) = to_the_exchange(|_| ());
+            let body = format!(r#"{{"access_token":"a1","refresh_token":"r1",{kind}"expires_in":3600}}"#);
+            let Step::Continue(_, Action::Write { blob, .. }) = machine.step(answer(200, None, &body), now()) else {
+                panic!("it is parked")
+            };
+            let [before, after] =
+                [&marked[..], blob.bytes()].map(|bytes| serde_json::from_slice::<Value>(bytes).expect("JSON"));
+            assert_eq!(after["kraube"]["dpop"], before["kraube"]["dpop"]);
+            assert!(after["kraube"]["redeeming"].is_object(), "it may be spent: {after}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_login_in_the_usual_place_makes_the_key_void() {
+        let text = String::from_utf8(record().bytes().to_vec()).expect("text");
+        let foreign = text.replacen('{', r#"{"refreshToken":"f","accessToken":"g","expiresAt":9000000000000,"#, 1);
+        let status = status(Ok(Some(Blob::new(foreign.into_bytes()))), &Policy::default(), now().wall);
+        assert!(!status.bound, "{status:?}");
+    }
+
+    #[test]
+    fn l2_a_resource_is_asked_once_more_with_a_nonce_and_once_with_another_token() {
+        let nonce = Nonce::parse("n").expect("a nonce");
+        let mut repeats = Repeats::default();
+        let wants = [r#"DPoP error="use_dpop_nonce", algs="ES256""#];
+        assert_eq!(repeats.after(401, wants, Some(&nonce)), Repeat::WithNonce);
+        assert_eq!(repeats.after(401, wants, Some(&nonce)), Repeat::No);
+        let rejects = [r#"DPoP error="invalid_token""#];
+        assert_eq!(repeats.after(401, rejects, Some(&nonce)), Repeat::WithAnotherToken);
+        assert_eq!(repeats.after(401, rejects, Some(&nonce)), Repeat::No);
+        let mut fresh = Repeats::default();
+        assert_eq!(fresh.after(401, wants, None), Repeat::No, "there is no nonce to send");
+        assert_eq!(fresh.after(200, [], Some(&nonce)), Repeat::No);
+        assert_eq!(Repeats::default().after(401, [r#"DPoP error="invalid_dpop_proof""#], None), Repeat::No);
+    }
+
+    #[test]
+    fn nonces_and_targets_are_judged() {
+        for bad in ["", "a b", "a\"b", "a\\b", "ü", &"n".repeat(1025)] {
+            assert_eq!(Nonce::parse(bad), None, "{bad:?}");
+        }
+        assert!(
+            TargetError::check("GET", "https://a.example/b#c").is_ok_and(|url| url.as_str() == "https://a.example/b")
+        );
+        assert!(
+            TargetError::check("GET", "http://a.example/").is_err() && TargetError::check("", "https://a/").is_err()
+        );
+    }
+
+    #[test]
+    fn the_private_key_is_in_no_debug_text() {
+        let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+        let shown = format!("{:?} {:?}", key(), Binding::new(key()));
+        assert!(!shown.contains(&secret[..12]), "{shown}");
+        let (machine, stored) = to_the_exchange(|request| assert!(!format!("{request:?}").contains("CANARY")));
+        assert!(!format!("{machine:?}").contains("CANARY") && String::from_utf8_lossy(&stored).contains("CANARY"));
+    }
+}
