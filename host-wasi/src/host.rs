@@ -20,6 +20,7 @@ pub(crate) struct Granted {
 }
 
 /// Whether components may have the store itself.
+#[allow(dead_code, reason = "not everybody who includes this file chooses")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lend {
     Nothing,
