@@ -6,6 +6,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person in a terminal")]
 
 mod command;
+#[cfg(feature = "wasi")]
+#[path = "../../../host-wasi/src/host.rs"]
+mod host;
 mod memory;
 mod refresh;
 mod report;

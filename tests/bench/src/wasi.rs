@@ -1,18 +1,17 @@
 //! Components in wasmtime: their size, what it takes to start one, what a token costs inside, and its memory. The guest is
 //! `host-wasi/examples/calls.rs`: with tokens that the host serves, and with the provider inside.
 
+use crate::host::{Granted, Lend, linker};
 use crate::report::{Row, median, milliseconds};
 use crate::stage::Stage;
 use crate::{Effort, Result};
 use kraube::TokenSource;
 use kraube::store::FileStore;
-use kraube_wasi::LentStore;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use wasmtime::component::{Component, Instance, InstancePre, Linker, ResourceTable};
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::WasiCtx;
 
 /// Calls per slice.
 const CALLS: u32 = 10_000;
@@ -54,25 +53,12 @@ struct Bench<'a> {
     runtime: tokio::runtime::Runtime,
 }
 
-/// The data of a wasmtime store.
-struct Granted {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    table: ResourceTable,
-    login: TokenSource,
-    lent: LentStore,
-}
-
 impl<'a> Bench<'a> {
     fn new(components: &'a Path, effort: Effort) -> Result<Self> {
         let stage = Stage::new(Duration::ZERO)?;
         stage.log_in(true)?;
         let engine = Engine::default();
-        let mut linker = Linker::<Granted>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        kraube_wasi::tokens::add_to_linker_async(&mut linker, |granted| &granted.login)?;
-        kraube_wasi::store::add_to_linker_async(&mut linker, |granted| &mut granted.lent)?;
+        let linker = linker(&engine, Lend::Store)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { components, effort, stage, engine, linker, runtime })
     }
@@ -164,13 +150,9 @@ impl<'a> Bench<'a> {
 
     fn granted(&self) -> Result<Granted> {
         let path = self.stage.path();
-        Ok(Granted {
-            wasi: WasiCtx::builder().build(),
-            http: WasiHttpCtx::new(),
-            table: ResourceTable::new(),
-            login: TokenSource::from_file(Some(&path))?,
-            lent: LentStore::new(FileStore::open(path).map_err(|error| error.detail)?),
-        })
+        let (login, lent) =
+            (TokenSource::from_file(Some(&path))?, FileStore::open(path).map_err(|error| error.detail)?);
+        Ok(Granted::new(WasiCtx::builder().build(), login, lent))
     }
 
     fn linked(&self, name: &str) -> Result<InstancePre<Granted>> {
@@ -197,16 +179,4 @@ fn resident() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-}
-
-impl WasiView for Granted {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for Granted {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
-    }
 }
