@@ -6,6 +6,7 @@ use crate::challenge::{self, Challenge};
 use crate::dpop::Demand;
 use crate::http::{Endpoint, EndpointError, Response, SendError};
 use crate::json;
+use crate::login::OFFLINE_ACCESS;
 use crate::provider::{Provider, RedirectRules, TokenBody};
 use crate::text::displayable;
 use alloc::borrow::ToOwned;
@@ -251,10 +252,15 @@ impl Discovery {
     }
 
     fn found(start: &Endpoint, wanted: Wanted, document: ServerDocument) -> Result<Next, DiscoveryError> {
-        let Wanted { issuer, resource, scopes, dpop, .. } = wanted;
+        let Wanted { issuer, resource, mut scopes, dpop, .. } = wanted;
         // As a plain string (RFC 8414 section 3.3): another issuer's document must not be used.
         if document.issuer != issuer {
             return Err(DiscoveryError::IssuerMismatch { asked: issuer, named: displayable(&document.issuer) });
+        }
+        // A resource names what it needs, and a refresh token is not that. Alone it would replace the server's default.
+        let known = |scopes: &[String]| scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
+        if known(&document.scopes_supported) && !scopes.is_empty() && !known(&scopes) {
+            scopes.push(OFFLINE_ACCESS.into());
         }
         let s256 = |methods: &Vec<String>| methods.iter().any(|method| method == "S256");
         // A resource's server must say that it checks the code verifier. One that a person named may be silent: `S256`
@@ -457,6 +463,8 @@ struct ServerDocument {
     revocation_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
     code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
     pushed_authorization_request_endpoint: Option<String>,

@@ -24,6 +24,9 @@ use serde::Deserialize;
 /// How long a saved [`Pending`] can be restored.
 pub const PENDING_LIFE: Millis = Millis::from_secs(600);
 
+/// The scope by which OpenID providers give refresh tokens (OpenID Connect Core section 11).
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// The first leg.
 #[derive(Debug)]
 pub enum Login {}
@@ -73,8 +76,15 @@ impl Login {
             ("code_challenge_method", "S256"),
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
+        // OpenID Connect Core section 11: a server may leave the scope out of a request without it, and with that the
+        // refresh token. A profile that names the parameter itself knows its server better, also where it names it empty.
+        let offline = provider.scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
+        let named = provider.authorization_parameters.contains_key("prompt")
+            || provider.authorization_endpoint.as_str().contains("prompt=");
+        let consent = offline && !named;
+        let consent = consent.then_some(("prompt", "consent"));
         let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let parameters: Vec<_> = extra.chain(standard).filter(|(_, value)| !value.is_empty()).collect();
+        let parameters: Vec<_> = extra.chain(standard).chain(consent).filter(|(_, value)| !value.is_empty()).collect();
         let url = AuthorizationUrl::build(&provider.authorization_endpoint, parameters.iter().copied())?;
         let push = if provider.require_pushed_authorization_requests {
             let endpoint = provider.pushed_authorization_request_endpoint.clone();

@@ -91,6 +91,22 @@ fn f8_the_endpoints_come_from_the_metadata() {
 }
 
 #[test]
+fn a_refresh_token_is_asked_for_where_the_server_knows_that_scope() {
+    let scopes = |needed: Value, known: Value| {
+        let resource = json!({"resource": MCP, "authorization_servers": [ISSUER], "scopes_supported": needed});
+        let mut server = metadata(ISSUER);
+        server["scopes_supported"] = known;
+        let network = [(MCP_METADATA, document(&resource)), (AT_ROOT, document(&server))];
+        of_resource(MCP, &network).expect("it is there").scopes
+    };
+    let known = json!(["openid", "offline_access"]);
+    assert_eq!(scopes(json!(["read"]), known.clone()), ["read", "offline_access"]);
+    assert_eq!(scopes(json!(["offline_access"]), known.clone()), ["offline_access"]);
+    assert_eq!(scopes(json!(["read"]), json!(["openid"])), ["read"]);
+    assert_eq!(scopes(json!([]), known), Vec::<String>::new(), "what the server gives by default is left alone");
+}
+
+#[test]
 fn a_page_that_is_shown_for_every_path_is_no_document() {
     let values = json!([ISSUER, "https://evil.example/a", "https://evil.example/t", null, null, ["S256"], true]);
     for page in ["<!doctype html>".to_owned(), values.to_string()] {

@@ -147,6 +147,22 @@ fn a8_no_parameter_is_sent_twice_and_none_is_empty() {
 }
 
 #[test]
+fn offline_access_is_asked_for_with_consent_unless_the_profile_says_otherwise() {
+    let prompt = |provider: &Provider| sent(&begin(provider).1).remove("prompt");
+    let offline = Provider { scopes: vec!["openid".into(), "offline_access".into()], ..demo() };
+    assert_eq!(prompt(&offline).as_deref(), Some("consent"));
+    assert_eq!(prompt(&Provider { scopes: vec!["openid".into()], ..demo() }), None);
+    let mut own = offline.clone();
+    own.authorization_parameters.insert("prompt".into(), "select_account".into());
+    assert_eq!(prompt(&own).as_deref(), Some("select_account"));
+    own.authorization_parameters.insert("prompt".into(), String::new());
+    assert_eq!(prompt(&own), None, "a server that gives refresh tokens without it");
+    let endpoint = "https://auth.example/a?prompt=login".parse_endpoint();
+    let fixed = Provider { authorization_endpoint: endpoint, ..offline };
+    assert_eq!(prompt(&fixed).as_deref(), Some("login"), "a parameter is not sent twice");
+}
+
+#[test]
 fn a10_the_redirect_uri_is_one_of_the_loopback_interface_without_a_fragment() {
     for uri in [
         "http://127.0.0.1:1/callback#x",

@@ -152,9 +152,7 @@ fn oidc_provider_tokens_for_a_resource() {
          scopes = [\"read\"]\n",
         issuer = server.issuer
     );
-    let directory = world.path().parent().expect("a directory").to_owned();
-    std::fs::create_dir_all(&directory).expect("created");
-    std::fs::write(directory.join("providers.toml"), profile).expect("written");
+    write_providers(&world, &profile);
     finish_in_browser(&world, &["login", "--provider", "real", "--no-browser"]);
     let first = token(&world);
     assert_eq!(audience(&first), resource);
@@ -183,6 +181,25 @@ fn oidc_provider_registers_the_command_and_the_registration_is_kept() {
     let other = Oidc::start(&json!({ "register": true }));
     log_in(&world, &other.issuer, &["--scope", "openid"]);
     assert_ne!(world.stored("kraube")["provider"]["clientId"], client_id);
+}
+
+/// The server fetches the document that the client id is the address of, and takes the client from it.
+#[test]
+fn oidc_provider_knows_the_command_by_its_metadata_document() {
+    let world = World::new();
+    let (server, document) = Oidc::start_with_document(world.home());
+    write_providers(&world, &format!("client_id_metadata_document = \"{document}\"\n"));
+    log_in(&world, &server.issuer, &["--scope", "openid"]);
+    assert_eq!(world.stored("kraube")["provider"]["clientId"], document.as_str());
+    assert_eq!(userinfo(&server, &rejected(&world, &token(&world))), 200);
+}
+
+/// Without `prompt=consent` this server leaves the scope out, and then gives no refresh token.
+#[test]
+fn oidc_provider_gives_a_refresh_token_for_offline_access() {
+    let (world, server) = (World::new(), Oidc::start(&json!({ "offline": true })));
+    log_in(&world, &server.issuer, &["--client-id", "kraube", "--scope", "openid", "--scope", "offline_access"]);
+    assert_eq!(userinfo(&server, &rejected(&world, &token(&world))), 200);
 }
 
 /// Sixteen processes of the command that reject each token they get, without a pause: each adopts what another has stored
@@ -257,6 +274,12 @@ fn log_in(world: &World, issuer: &str, more: &[&str]) {
     let mut args = vec!["login", "--issuer", issuer, "--no-browser"];
     args.extend(if more.is_empty() { &["--client-id", "kraube", "--scope", "openid"] } else { more });
     finish_in_browser(world, &args);
+}
+
+fn write_providers(world: &World, text: &str) {
+    let directory = world.path().parent().expect("a directory").to_owned();
+    std::fs::create_dir_all(&directory).expect("created");
+    std::fs::write(directory.join("providers.toml"), text).expect("written");
 }
 
 fn finish_in_browser(world: &World, args: &[&str]) {

@@ -37,10 +37,28 @@ pub(crate) struct Counts {
 impl Oidc {
     /// The settings are those of `oidc-server.js`.
     pub(crate) fn start(settings: &Value) -> Self {
+        let (_running, issuer) = Running::start(&mut Self::command(settings), "apt-get install nodejs npm");
+        Self { _running, issuer }
+    }
+
+    /// The client is known by a document alone, whose address comes back too.
+    pub(crate) fn start_with_document(directory: &Path) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let certificate = directory.join("document.pem");
+        std::fs::write(&certificate, made.cert.pem()).expect("written");
+        let tls = serde_json::json!({ "cert": made.cert.pem(), "key": made.signing_key.serialize_pem() });
+        let mut command = Self::command(&serde_json::json!({ "document": tls }));
+        command.env("NODE_EXTRA_CA_CERTS", certificate);
+        let (mut running, issuer) = Running::start(&mut command, "apt-get install nodejs npm");
+        let mut address = String::new();
+        running.1.read_line(&mut address).expect("a line");
+        (Self { _running: running, issuer }, address.trim_end().to_owned())
+    }
+
+    fn command(settings: &Value) -> Command {
         let mut command = Command::new("node");
         command.arg(script("oidc-server.js")).arg(settings.to_string());
-        let (_running, issuer) = Running::start(&mut command, "apt-get install nodejs npm");
-        Self { _running, issuer }
+        command
     }
 
     /// The resource.
