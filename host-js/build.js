@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { deflateRawSync } from "node:zlib";
+import { deflateRawSync, gzipSync } from "node:zlib";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const folder = process.argv[2];
@@ -27,6 +27,11 @@ const small = join(bound, "kraube.wasm");
 const features = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 const enabled = features.map((feature) => `--enable-${feature}`);
 execFileSync(bin("wasm-opt"), [...enabled, "-Oz", join(bound, "kraube_bg.wasm"), "-o", small]);
+
+// Every page loads it, so it grows on purpose alone. Compilers differ by a few percent.
+const BUDGET = 96_000;
+const size = gzipSync(readFileSync(small), { level: 9 }).length;
+if (size > BUDGET) throw new Error(`the module has ${size} bytes (gzip -9), more than the ${BUDGET} that build.js allows: make it smaller, or say why not`);
 
 // The module is carried inside JavaScript, deflated: no bundler, server, policy or permission has to know of a second file.
 const packed = deflateRawSync(readFileSync(small), { level: 9 }).toString("base64");

@@ -71,7 +71,7 @@ async function spent() {
   const groups = [
     ["the machines", /^run_|kraube_core\d+(credential|machine)|kraube_core\.\.(credential|machine)/],
     ["records, requests, answers, logins", /kraube_core/],
-    ["what crosses to JavaScript", /kraube_js|wbindgen|wasm_bindgen|externref/],
+    ["what crosses to JavaScript", /^call_|kraube_js|wbindgen|wasm_bindgen|externref/],
     ["JSON", /serde|itoa|zmij/],
     ["hashes and encodings", /sha2|base64|percent_encoding|form_urlencoded/],
     ["the standard library", /^_ZN\d+(core|alloc|std)|^_R|\$LT\$.*(core|alloc|std)\.\./],

@@ -58,17 +58,17 @@ fn begin(mut given: Object<'_>, now: Now) -> Result<String, String> {
 }
 
 fn receive(mut given: Object<'_>, now: Now) -> Result<String, String> {
-    let (pending, callback) = (given.text("pending")?, given.object("callback")?);
+    let (pending, callback) = (given.text("pending"), given.object("callback"));
     let pending = given.need("pending", pending)?;
     let mut callback = given.need("callback", callback)?;
     given.end()?;
-    let case = callback.text("type")?;
+    let case = callback.text("type");
     let (name, query) = match case.as_deref() {
         Some("query") => ("query", true),
         Some("pasted") => ("text", false),
         _ => return Err(callback.wrong("type", "query or pasted").into()),
     };
-    let text = callback.text(name)?;
+    let text = callback.text(name);
     let text = callback.need(name, text)?;
     callback.end()?;
     let restored = Pending::restore(pending.as_bytes(), now.wall);
@@ -78,14 +78,14 @@ fn receive(mut given: Object<'_>, now: Now) -> Result<String, String> {
 }
 
 fn judge(mut given: Object<'_>, bytes: Option<Vec<u8>>, now: Now) -> Result<String, String> {
-    let (read, policy) = (given.object("read")?, options::policy(&mut given)?);
+    let (read, policy) = (given.object("read"), options::policy(&mut given)?);
     let read = given.need("read", read)?;
     given.end()?;
     Ok(ok(&status(options::found(read, bytes)?, &policy, now.wall)))
 }
 
 fn record(mut given: Object<'_>) -> Result<String, String> {
-    let credentials = given.object("credentials")?;
+    let credentials = given.object("credentials");
     let credentials = options::credentials(given.need("credentials", credentials)?)?;
     given.end()?;
     let blob: Blob = credentials.to_blob();
@@ -99,7 +99,7 @@ fn policy(mut given: Object<'_>) -> Result<String, String> {
 }
 
 fn origin(mut given: Object<'_>) -> Result<String, String> {
-    let url = given.text("url")?;
+    let url = given.text("url");
     let url = given.need("url", url)?;
     given.end()?;
     let endpoint = Endpoint::parse(&url).map_err(|error| thrown("invalid_url", &error))?;
@@ -125,7 +125,7 @@ fn revocation(given: Object<'_>, bytes: Option<Vec<u8>>) -> Result<String, Strin
 }
 
 fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Response> {
-    let response = given.object("response")?;
+    let response = given.object("response");
     let response = given.need("response", response)?;
     given.end()?;
     options::response(response, bytes)
@@ -133,21 +133,21 @@ fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Response> {
 
 fn client_and_token(mut given: Object<'_>) -> Read<(Client, Secret)> {
     let client = needed_client(&mut given)?;
-    let token = given.text("refreshToken")?;
+    let token = given.text("refreshToken");
     let token = given.need("refreshToken", token)?;
     given.end()?;
     Ok((client, Secret::new(token)))
 }
 
 fn needed_client(given: &mut Object<'_>) -> Read<Client> {
-    let client = given.document("client")?;
+    let client = given.document("client");
     given.need("client", client)
 }
 
 fn redirect(given: &mut Object<'_>) -> Read<Redirect> {
-    let redirect = given.object("redirect")?;
+    let redirect = given.object("redirect");
     let mut redirect = given.need("redirect", redirect)?;
-    let (case, uri) = (redirect.text("type")?, redirect.text("uri")?);
+    let (case, uri) = (redirect.text("type"), redirect.text("uri"));
     let read = match case.as_deref() {
         Some("manual") => Redirect::Manual,
         Some("page") => Redirect::Page { uri: redirect.need("uri", uri)? },
@@ -159,7 +159,7 @@ fn redirect(given: &mut Object<'_>) -> Read<Redirect> {
 }
 
 fn entropy(given: &mut Object<'_>) -> Read<Entropy> {
-    let digits = given.text("entropy")?.map(Secret::new);
+    let digits = given.text("entropy").map(Secret::new);
     let digits = given.need("entropy", digits)?;
     let wrong = || given.wrong("entropy", "128 hexadecimal digits");
     let digits = digits.expose().as_bytes();

@@ -7,21 +7,25 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What is wrong with a value that crossed. Never holds a part of the value.
+#[derive(Clone)]
 pub(crate) struct Wrong(pub(crate) String);
 
 pub(crate) type Read<T> = Result<T, Wrong>;
 
-/// An object whose members are taken one by one; what is left at the end is a mistake of the caller.
+/// An object whose members are taken one by one; what is left at the end is a mistake of the caller. A member of another
+/// type reads as absent, and the first of them is the error of whatever fails next, the [`end`](Self::end) at the latest: to
+/// leave at each one would need code everywhere for dropping what was read before.
 pub(crate) struct Object<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
     /// How errors call it.
     path: String,
+    wrong: Option<Wrong>,
 }
 
 impl<'a> Object<'a> {
     pub(crate) fn parse(json: &'a str, path: &str) -> Read<Self> {
         match serde_json::from_slice(json.as_bytes()) {
-            Ok(Members(members)) => Ok(Self { members, path: path.into() }),
+            Ok(Members(members)) => Ok(Self { members, path: path.into(), wrong: None }),
             Err(_) => Err(Wrong([path, " must be an object"].concat())),
         }
     }
@@ -37,75 +41,89 @@ impl<'a> Object<'a> {
         self.members.iter().any(|(other, _)| other == name)
     }
 
-    pub(crate) fn text(&mut self, name: &str) -> Read<Option<String>> {
-        self.parsed(name, "a string")
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        let json = self.json(name)?;
+        match serde_json::from_slice(json.as_bytes()) {
+            Ok(text) => Some(text),
+            Err(_) => self.mistake([&self.path_of(name), " must be a string"].concat()),
+        }
     }
 
-    pub(crate) fn flag(&mut self, name: &str) -> Read<Option<bool>> {
-        self.parsed(name, "true or false")
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.json(name)? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => self.mistake([&self.path_of(name), " must be true or false"].concat()),
+        }
     }
 
     /// A number that is not negative. Fractions are cut off, what is too large is the largest.
-    pub(crate) fn number(&mut self, name: &str) -> Read<Option<u64>> {
-        let Some(json) = self.json(name) else { return Ok(None) };
-        let digits = json.split('.').next().unwrap_or_default();
+    pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
+        let digits = self.json(name)?.split('.').next().unwrap_or_default();
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(self.wrong(name, "a number that is not negative"));
+            return self.mistake([&self.path_of(name), " must be a number that is not negative"].concat());
         }
-        Ok(Some(digits.parse().unwrap_or(u64::MAX)))
+        Some(digits.parse().unwrap_or(u64::MAX))
     }
 
-    pub(crate) fn object(&mut self, name: &str) -> Read<Option<Self>> {
+    pub(crate) fn object(&mut self, name: &str) -> Option<Self> {
         let path = self.path_of(name);
-        self.json(name).map(|json| Self::parse(json, &path)).transpose()
+        match Self::parse(self.json(name)?, &path) {
+            Ok(object) => Some(object),
+            Err(Wrong(message)) => self.mistake(message),
+        }
     }
 
-    pub(crate) fn endpoint(&mut self, name: &str) -> Read<Option<Endpoint>> {
-        let Some(url) = self.text(name)? else { return Ok(None) };
-        match Endpoint::parse(&url) {
-            Ok(endpoint) => Ok(Some(endpoint)),
-            Err(error) => Err(Wrong([&self.path_of(name), ": ", &error.to_string()].concat())),
+    pub(crate) fn endpoint(&mut self, name: &str) -> Option<Endpoint> {
+        match Endpoint::parse(&self.text(name)?) {
+            Ok(endpoint) => Some(endpoint),
+            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
         }
     }
 
     /// A document of the core. Its own error says what is wrong with it.
-    pub(crate) fn document<T: DeserializeOwned>(&mut self, name: &str) -> Read<Option<T>> {
-        let Some(json) = self.json(name) else { return Ok(None) };
+    pub(crate) fn document<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let json = self.json(name)?;
         match serde_json::from_slice(json.as_bytes()) {
-            Ok(document) => Ok(Some(document)),
-            Err(error) => Err(Wrong([&self.path_of(name), ": ", &error.to_string()].concat())),
+            Ok(document) => Some(document),
+            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
         }
     }
 
     /// Takes the last member, whose value must be a string.
-    pub(crate) fn next_text(&mut self) -> Read<Option<(String, String)>> {
-        let Some((name, _)) = self.members.last() else { return Ok(None) };
-        let name = name.clone().into_owned();
-        let text = self.text(&name)?;
-        let text = text.ok_or_else(|| self.wrong(&name, "a string"))?;
-        Ok(Some((name, text)))
+    pub(crate) fn next_text(&mut self) -> Option<(String, String)> {
+        let name = self.members.last()?.0.clone().into_owned();
+        match self.text(&name) {
+            Some(text) => Some((name, text)),
+            None => self.mistake([&self.path_of(&name), " must be a string"].concat()),
+        }
     }
 
     /// The value of a member that must be there.
     pub(crate) fn need<T>(&self, name: &str, value: Option<T>) -> Read<T> {
-        value.ok_or_else(|| Wrong([&self.path_of(name), " is missing"].concat()))
+        value.ok_or_else(|| self.first([&self.path_of(name), " is missing"].concat()))
     }
 
     pub(crate) fn wrong(&self, name: &str, wanted: &str) -> Wrong {
-        Wrong([&self.path_of(name), " must be ", wanted].concat())
+        self.first([&self.path_of(name), " must be ", wanted].concat())
     }
 
-    /// Nothing may be left.
-    pub(crate) fn end(mut self) -> Read<()> {
-        match self.members.pop() {
-            None => Ok(()),
-            Some((name, _)) => Err(Wrong([&self.path_of(&name), " is not known"].concat())),
+    /// Nothing may be left, and nothing may have been wrong.
+    pub(crate) fn end(self) -> Read<()> {
+        match (&self.wrong, self.members.last()) {
+            (None, None) => Ok(()),
+            (Some(wrong), _) => Err(wrong.clone()),
+            (None, Some((name, _))) => Err(Wrong([&self.path_of(name), " is not known"].concat())),
         }
     }
 
-    fn parsed<T: DeserializeOwned>(&mut self, name: &str, wanted: &str) -> Read<Option<T>> {
-        let Some(json) = self.json(name) else { return Ok(None) };
-        serde_json::from_slice(json.as_bytes()).map(Some).map_err(|_| self.wrong(name, wanted))
+    fn first(&self, message: String) -> Wrong {
+        self.wrong.clone().unwrap_or(Wrong(message))
+    }
+
+    fn mistake<T>(&mut self, message: String) -> Option<T> {
+        self.wrong = Some(self.first(message));
+        None
     }
 
     fn path_of(&self, name: &str) -> String {

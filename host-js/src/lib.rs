@@ -108,7 +108,7 @@ impl Run {
         let now = now(wall, monotonic)?;
         let mut given = Object::parse(given, "")?;
         let policy = options::policy(&mut given)?;
-        match given.text("machine")?.as_deref() {
+        match given.text("machine").as_deref() {
             Some("obtain") => {
                 let (wanted, id) = options::wanted(&mut given)?;
                 given.end()?;
@@ -123,7 +123,7 @@ impl Run {
                 Ok(self.next(Install::start(new, login, policy), State::Install))
             }
             Some("forget") => {
-                let revoke = given.flag("revoke")?.unwrap_or(true);
+                let revoke = given.flag("revoke").unwrap_or(true);
                 given.end()?;
                 Ok(self.next(Forget::start(revoke, policy, self.unsaved.clone()), State::Forget))
             }

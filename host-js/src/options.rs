@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 /// `input`, with the bytes that crossed beside it.
 pub(crate) fn input(json: &str, bytes: Option<Vec<u8>>) -> Read<Input> {
     let mut outer = Object::parse(json, "")?;
-    let input = outer.object("input")?;
+    let input = outer.object("input");
     let mut input = outer.need("input", input)?;
     outer.end()?;
-    let case = input.text("type")?;
+    let case = input.text("type");
     match case.as_deref() {
         Some("locked") => {
-            let (locked, error) = (input.text("locked")?, input.object("error")?);
+            let (locked, error) = (input.text("locked"), input.object("error"));
             let locked = match locked.as_deref() {
                 Some("held") => Locked::Held,
                 Some("changed") => Locked::Changed,
@@ -50,7 +50,7 @@ pub(crate) fn input(json: &str, bytes: Option<Vec<u8>>) -> Read<Input> {
 
 /// `blob`, where `true` stands for the bytes; or `error`.
 pub(crate) fn found(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Result<Option<Blob>, StoreError>> {
-    if let Some(error) = given.object("error")? {
+    if let Some(error) = given.object("error") {
         given.end()?;
         return Ok(Err(store_error(error)?));
     }
@@ -68,9 +68,9 @@ pub(crate) fn found(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Resul
 }
 
 fn replied(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Result<Response, SendError>> {
-    let (reply, error) = (given.object("response")?, given.object("error")?);
+    let (reply, error) = (given.object("response"), given.object("error"));
     if let Some(mut error) = error {
-        let (code, detail) = (error.text("code")?, error.text("detail")?);
+        let (code, detail) = (error.text("code"), error.text("detail"));
         let kind = match code.as_deref() {
             Some("not_sent") => SendErrorKind::NotSent,
             Some("maybe_sent") => SendErrorKind::MaybeSent,
@@ -89,10 +89,10 @@ fn replied(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Result<Respons
 
 /// `body` is `true`, which stands for the bytes.
 pub(crate) fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Response> {
-    let status = given.number("status")?;
+    let status = given.number("status");
     let status = given.need("status", status)?;
     let status = u16::try_from(status).map_err(|_| given.wrong("status", "an HTTP status"))?;
-    let (content_type, retry_after) = (given.text("contentType")?, given.text("retryAfter")?);
+    let (content_type, retry_after) = (given.text("contentType"), given.text("retryAfter"));
     let body = given.json("body").filter(|json| *json == "true").and(bytes);
     let body = body.ok_or_else(|| given.wrong("body", "bytes or a string"))?;
     given.end()?;
@@ -100,7 +100,7 @@ pub(crate) fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Re
 }
 
 fn changed(mut given: Object<'_>, name: &str) -> Read<Result<(), WriteError>> {
-    let (changed, error) = (given.text(name)?, given.object("error")?);
+    let (changed, error) = (given.text(name), given.object("error"));
     let changed = match changed.as_deref() {
         Some("ok") => Ok(()),
         Some("conflict") => Err(WriteError::Conflict),
@@ -121,7 +121,7 @@ fn store_error(mut given: Object<'_>) -> Read<StoreError> {
         StoreErrorKind::TooLarge,
         StoreErrorKind::Io,
     ];
-    let (code, detail) = (given.text("code")?, given.text("detail")?);
+    let (code, detail) = (given.text("code"), given.text("detail"));
     let kind = KINDS.into_iter().find(|kind| code.as_deref() == Some(kind.code()));
     let kind = kind.ok_or_else(|| given.wrong("code", "a code of a store"))?;
     let detail = given.need("detail", detail)?;
@@ -132,29 +132,29 @@ fn store_error(mut given: Object<'_>) -> Read<StoreError> {
 pub(crate) fn wanted(given: &mut Object<'_>) -> Read<(Wanted, RunId)> {
     let wanted = Wanted {
         bound: false,
-        min_valid: Millis(given.number("minValid")?.unwrap_or_default()),
-        rejected: given.text("rejected")?.map(|token| Secret::new(token).fingerprint()),
-        baseline: match given.object("baseline")? {
+        min_valid: Millis(given.number("minValid").unwrap_or_default()),
+        rejected: given.text("rejected").map(|token| Secret::new(token).fingerprint()),
+        baseline: match given.object("baseline") {
             None => Baseline::FirstRead,
             Some(mut baseline) => {
-                let login = baseline.text("login")?;
+                let login = baseline.text("login");
                 baseline.end()?;
                 Baseline::Login(login.map(LoginId))
             }
         },
-        default_client: given.document("defaultClient")?,
+        default_client: given.document("defaultClient"),
     };
-    let run = given.text("run")?;
+    let run = given.text("run");
     let run = given.need("run", run)?;
     let id = (run.len() == 16).then(|| u64::from_str_radix(&run, 16).ok()).flatten();
     Ok((wanted, RunId(id.ok_or_else(|| given.wrong("run", "16 hexadecimal digits"))?)))
 }
 
 pub(crate) fn new_login(given: &mut Object<'_>) -> Read<(NewLogin, LoginId)> {
-    let (new, login) = (given.object("new")?, given.text("login")?);
+    let (new, login) = (given.object("new"), given.text("login"));
     let mut new = given.need("new", new)?;
     let login = given.need("login", login)?;
-    let (case, exchange, tokens) = (new.text("type")?, new.object("exchange")?, new.object("credentials")?);
+    let (case, exchange, tokens) = (new.text("type"), new.object("exchange"), new.object("credentials"));
     let read = match case.as_deref() {
         Some("code") => code(new.need("exchange", exchange)?)?,
         Some("credentials") => NewLogin::Credentials(credentials(new.need("credentials", tokens)?)?),
@@ -165,12 +165,12 @@ pub(crate) fn new_login(given: &mut Object<'_>) -> Read<(NewLogin, LoginId)> {
 }
 
 fn code(mut given: Object<'_>) -> Read<NewLogin> {
-    let (client, request) = (given.document("client")?, given.object("request")?);
+    let (client, request) = (given.document("client"), given.object("request"));
     let client = given.need("client", client)?;
     let mut request = given.need("request", request)?;
     given.end()?;
-    let (url, body) = (request.endpoint("url")?, request.text("body")?.map(Secret::new));
-    let content_type = match request.text("contentType")?.as_deref() {
+    let (url, body) = (request.endpoint("url"), request.text("body").map(Secret::new));
+    let content_type = match request.text("contentType").as_deref() {
         Some("application/x-www-form-urlencoded") => "application/x-www-form-urlencoded",
         Some("application/json") => "application/json",
         _ => return Err(request.wrong("contentType", "that of a token request")),
@@ -182,8 +182,8 @@ fn code(mut given: Object<'_>) -> Read<NewLogin> {
 }
 
 pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
-    let access_token = given.text("accessToken")?.map(Secret::new);
-    let refresh_token = given.text("refreshToken")?.map(Secret::new);
+    let access_token = given.text("accessToken").map(Secret::new);
+    let refresh_token = given.text("refreshToken").map(Secret::new);
     let tokens = access_token.is_some() || refresh_token.is_some();
     let base = match access_token {
         Some(token) => Credentials::from_access_token(token),
@@ -192,10 +192,10 @@ pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
     };
     let read = Credentials {
         refresh_token,
-        expires_at: given.number("expiresAt")?.map_or(base.expires_at, Timestamp),
-        obtained_at: given.number("obtainedAt")?.map(Timestamp),
-        scope: given.text("scope")?,
-        client: given.document("client")?,
+        expires_at: given.number("expiresAt").map_or(base.expires_at, Timestamp),
+        obtained_at: given.number("obtainedAt").map(Timestamp),
+        scope: given.text("scope"),
+        client: given.document("client"),
         binding: None,
         access_token: base.access_token,
     };
@@ -205,16 +205,16 @@ pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
 
 /// A description, or the name of one that the core has.
 pub(crate) fn provider(given: &mut Object<'_>) -> Read<Provider> {
-    let provider = given.object("provider")?;
+    let provider = given.object("provider");
     let mut provider = given.need("provider", provider)?;
-    match provider.text("builtin")? {
+    match provider.text("builtin") {
         Some(name) => built_in(&name, provider),
         None => described(provider),
     }
 }
 
 fn built_in(name: &str, mut given: Object<'_>) -> Read<Provider> {
-    let (issuer, client_id) = (given.text("issuer")?, given.text("client_id")?);
+    let (issuer, client_id) = (given.text("issuer"), given.text("client_id"));
     let make = match name {
         "claude" => |_: &str| Ok(Provider::claude()),
         "demo" => Provider::demo,
@@ -230,36 +230,37 @@ fn built_in(name: &str, mut given: Object<'_>) -> Read<Provider> {
 
 /// The members of `providers.toml`.
 fn described(mut given: Object<'_>) -> Read<Provider> {
-    let (name, authorization) = (given.text("name")?, given.endpoint("authorization_endpoint")?);
-    let token = given.endpoint("token_endpoint")?;
+    let (name, authorization) = (given.text("name"), given.endpoint("authorization_endpoint"));
+    let token = given.endpoint("token_endpoint");
     let mut authorization_parameters = BTreeMap::new();
-    if let Some(mut parameters) = given.object("authorization_parameters")? {
-        while let Some((name, value)) = parameters.next_text()? {
+    if let Some(mut parameters) = given.object("authorization_parameters") {
+        while let Some((name, value)) = parameters.next_text() {
             authorization_parameters.insert(name, value);
         }
+        parameters.end()?;
     }
     // For listeners, which JavaScript has none of: the host says what its redirect URI is.
     given.json("redirect");
     let provider = Provider {
         name: given.need("name", name)?,
-        issuer: given.text("issuer")?,
+        issuer: given.text("issuer"),
         authorization_endpoint: given.need("authorization_endpoint", authorization)?,
         token_endpoint: given.need("token_endpoint", token)?,
-        revocation_endpoint: given.endpoint("revocation_endpoint")?,
-        device_authorization_endpoint: given.endpoint("device_authorization_endpoint")?,
-        client_id: given.text("client_id")?,
-        scopes: given.document("scopes")?.unwrap_or_default(),
-        body: given.document("body")?.unwrap_or_default(),
+        revocation_endpoint: given.endpoint("revocation_endpoint"),
+        device_authorization_endpoint: given.endpoint("device_authorization_endpoint"),
+        client_id: given.text("client_id"),
+        scopes: given.document("scopes").unwrap_or_default(),
+        body: given.document("body").unwrap_or_default(),
         authorization_parameters,
         redirect: RedirectRules::default(),
-        manual_redirect: given.endpoint("manual_redirect")?,
-        refused_statuses: given.document("refused_statuses")?.unwrap_or_default(),
-        expects_iss: given.flag("expects_iss")?.unwrap_or_default(),
-        resource: given.text("resource")?,
-        pushed_authorization_request_endpoint: given.endpoint("pushed_authorization_request_endpoint")?,
-        require_pushed_authorization_requests: given.flag("require_pushed_authorization_requests")?.unwrap_or_default(),
-        registration_endpoint: given.endpoint("registration_endpoint")?,
-        client_id_metadata_document_supported: given.flag("client_id_metadata_document_supported")?.unwrap_or_default(),
+        manual_redirect: given.endpoint("manual_redirect"),
+        refused_statuses: given.document("refused_statuses").unwrap_or_default(),
+        expects_iss: given.flag("expects_iss").unwrap_or_default(),
+        resource: given.text("resource"),
+        pushed_authorization_request_endpoint: given.endpoint("pushed_authorization_request_endpoint"),
+        require_pushed_authorization_requests: given.flag("require_pushed_authorization_requests").unwrap_or_default(),
+        registration_endpoint: given.endpoint("registration_endpoint"),
+        client_id_metadata_document_supported: given.flag("client_id_metadata_document_supported").unwrap_or_default(),
         dpop: Demand::default(),
     };
     given.end()?;
@@ -269,18 +270,14 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
 /// The defaults, with the figures of `policy` in their places.
 pub(crate) fn policy(given: &mut Object<'_>) -> Read<Policy> {
     let mut policy = Policy::default();
-    let Some(mut figures) = given.object("policy")? else { return Ok(policy) };
-    let mut wrong = None;
-    each(&mut policy, &mut |name, figure| {
-        match (figures.number(name), figure) {
-            (Ok(None), _) => {}
-            (Ok(Some(millis)), Figure::Time(time)) => *time = Millis(millis),
-            (Ok(Some(number)), Figure::Count(count)) => *count = u8::try_from(number).unwrap_or(u8::MAX),
-            (Err(error), _) => wrong = Some(error),
-        };
+    let Some(mut figures) = given.object("policy") else { return Ok(policy) };
+    each(&mut policy, &mut |name, figure| match (figures.number(name), figure) {
+        (None, _) => {}
+        (Some(millis), Figure::Time(time)) => *time = Millis(millis),
+        (Some(number), Figure::Count(count)) => *count = u8::try_from(number).unwrap_or(u8::MAX),
     });
     figures.end()?;
-    wrong.map_or(Ok(policy), Err)
+    Ok(policy)
 }
 
 impl Cross for Policy {

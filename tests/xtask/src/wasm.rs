@@ -1,4 +1,4 @@
-//! Builds for wasm, with whatever compiler this machine has for it; and looks at what the core imports when it is built so:
+//! Builds for wasm, small, with whatever compiler this machine has for it; and looks at what the core imports when it is built so:
 //! nothing, or it does I/O.
 
 use crate::toolchain::{self, Source};
@@ -27,17 +27,17 @@ pub(crate) fn check() -> Result<(), String> {
 /// Runs cargo with these arguments for the target, and reads what it has made there.
 pub(crate) fn build(made: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
     let folder = toolchain::folder("wasm")?;
-    let compiler = toolchain::source(TARGET)?;
+    let compiler = toolchain::with_library(TARGET)?;
     let mut cargo = compiler.cargo("std,panic_abort");
     if compiler == Source::Debian {
         if tools::on_path(LINKER).is_none() {
             tools::install(&["lld-22"])?;
         }
         cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
-        // A panic has nobody to talk to: what it would say is left out.
-        let flags = "-Zunstable-options -Cpanic=immediate-abort";
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
     }
+    cargo.arg("-Zbuild-std-features=optimize_for_size");
+    // A panic has nobody to talk to: what it would say is left out.
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort");
     let (command, arguments) = arguments.split_first().ok_or("cargo needs a command")?;
     cargo.args([command, "--target", TARGET, "--target-dir"]).arg(&folder).args(arguments);
     let status = cargo.status().map_err(|error| error.to_string())?;
