@@ -1,8 +1,6 @@
 //! Endpoints: what is one, where it is, and what is said of the rest; what a request and an answer show of themselves.
 
-mod common;
-
-use common::{CANARY, json};
+use crate::common::{CANARY, json};
 use kraube_core::http::{Endpoint, EndpointError, Request};
 use kraube_core::machine::{Blob, StoreErrorKind};
 use kraube_core::secret::Secret;

@@ -1,8 +1,6 @@
 //! PKCE: normative lines A2 and A4.
 
-mod common;
-
-use common::secret;
+use crate::common::secret;
 use kraube_core::pkce::Verifier;
 
 #[test]

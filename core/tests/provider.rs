@@ -1,8 +1,6 @@
 //! Providers and clients as data: normative lines A12, C2, C11, G2, G6; fault 14.
 
-mod common;
-
-use common::client;
+use crate::common::client;
 use kraube_core::provider::{Client, LoopbackHost, Provider, RedirectRules, TokenBody};
 
 fn provider(extra: &str) -> Result<Provider, serde_json::Error> {

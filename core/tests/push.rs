@@ -1,8 +1,6 @@
 //! Pushed authorization requests (RFC 9126): what is pushed, and what is opened then.
 
-mod common;
-
-use common::{CANARY, ISSUER, json, parameters};
+use crate::common::{CANARY, ISSUER, json, parameters};
 use kraube_core::http::{Endpoint, Request, SendError, SendErrorKind};
 use kraube_core::login::{BeginError, Callback, Login, Push, Redirect, Started, Verdict};
 use kraube_core::pkce::Entropy;

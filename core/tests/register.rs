@@ -1,8 +1,6 @@
 //! Which client an application is: normative lines K1 and K2.
 
-mod common;
-
-use common::{CANARY, ISSUER, json};
+use crate::common::{CANARY, ISSUER, json};
 use kraube_core::http::{Endpoint, Request, SendError, SendErrorKind};
 use kraube_core::provider::{Client, LoopbackHost, Provider};
 use kraube_core::register::{Identity, Registration, RegistrationError, identify};

@@ -1,8 +1,6 @@
 //! Revocation: normative line J1.
 
-mod common;
-
-use common::{client, json, parameters, secret};
+use crate::common::{client, json, parameters, secret};
 use kraube_core::provider::TokenBody;
 use kraube_core::revoke::{Revocation, read_revocation, revocation_request};
 

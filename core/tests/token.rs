@@ -2,9 +2,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "any other variant fails the test")]
 
-mod common;
-
-use common::{CANARY, client, json, now, parameters, read, response, secret};
+use crate::common::{CANARY, client, json, now, parameters, read, response, secret};
 use kraube_core::http::Response;
 use kraube_core::provider::TokenBody;
 use kraube_core::time::Millis;

@@ -1,5 +1,4 @@
 //! What the tests of the core share: a client, a clock, answers of a token endpoint.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use kraube_core::http::Response;
 use kraube_core::provider::{Client, Provider, TokenBody};

@@ -1,6 +1,6 @@
 //! What people paste: fault 15.
 
-use crate::*;
+use super::*;
 use kraube_core::login::state_in_pasted;
 
 pub(crate) fn pasted(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! Whatever arrives: no panic, no leak.
 
-use crate::pasted::pasted;
-use crate::*;
+use super::pasted::pasted;
+use super::*;
 use kraube_core::login::state_in_pasted;
 use proptest::prelude::*;
 

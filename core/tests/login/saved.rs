@@ -1,6 +1,6 @@
 //! A login that another process finishes: normative line A11.
 
-use crate::*;
+use super::*;
 use kraube_core::login::RestoreError;
 use kraube_core::time::Millis;
 

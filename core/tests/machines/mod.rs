@@ -10,9 +10,7 @@ mod looking;
 mod redeeming;
 mod words;
 
-#[path = "../common/mod.rs"]
-mod common;
-
+use crate::common;
 use kraube_core::credential::{Failure, Forget, Install, Obtain, Outcome, Ready, Wanted};
 use kraube_core::http::{Response, SendError, SendErrorKind};
 use kraube_core::machine::{

@@ -2,13 +2,11 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "any other variant fails the test")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod pasted;
 mod properties;
 mod saved;
 
-use common::{CANARY, ISSUER, parameters};
+use crate::common::{self, CANARY, ISSUER, parameters};
 use kraube_core::login::{
     AuthorizationUrl, BeginError, Callback, Exchange, Ignored, Login, Pending, Redirect, RestoreError, Verdict,
 };
