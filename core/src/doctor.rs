@@ -140,11 +140,10 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
 /// A proxy's address without the user name and password that it may hold.
 pub fn without_password(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     // Where it is malformed, whatever is before an `@` may be a password.
-    let hidden = match rest.rfind('@') {
-        Some(at) if at < end || !rest[..end].is_empty() => format!("***@{}", &rest[at + 1..]),
-        _ => rest.to_owned(),
+    let hidden = match rest.rsplit_once('@') {
+        Some((_, place)) => format!("***@{place}"),
+        None => rest.to_owned(),
     };
     displayable(&if scheme.is_empty() { hidden } else { format!("{scheme}://{hidden}") })
 }

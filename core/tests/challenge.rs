@@ -57,3 +57,15 @@ fn credentials_without_a_name_may_come_last() {
     assert_eq!(parsed, [challenge("bearer", &[("realm", "x")]), challenge("negotiate", &[])]);
     assert_eq!(parse("Bearer scope=,"), [challenge("bearer", &[])], "a parameter without a value is nonsense");
 }
+
+#[test]
+fn a_header_of_eight_kibibytes_is_read_and_a_longer_one_is_not() {
+    let of_length = |length: usize| format!("Bearer realm={}", "a".repeat(length - "Bearer realm=".len()));
+    assert_eq!(parse(&of_length(8192)).len(), 1);
+    assert_eq!(parse(&of_length(8193)), []);
+}
+
+#[test]
+fn padding_is_no_credentials() {
+    assert_eq!(parse("Negotiate =, Basic realm=x"), [challenge("negotiate", &[])], "what follows makes no sense");
+}

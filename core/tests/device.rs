@@ -162,7 +162,24 @@ fn codes_of_others_are_fit_for_a_terminal_and_ours_is_not_shown() {
     let (instructions, _) = device.read(Ok(json(200, body)), now()).expect("a code");
     assert_eq!(instructions.user_code, "A[2J");
     let (instructions, polling) = begin("");
-    assert!(!format!("{instructions:?}{polling:?}{:?}", polling.request()).contains(CANARY));
+    let shown = format!("{instructions:?}");
+    assert!(
+        shown.contains(ISSUER) && !shown.contains("AB-CD"),
+        "the address, and no code that somebody else could use"
+    );
+    assert!(!format!("{shown}{polling:?}{:?}", polling.request()).contains(CANARY));
+}
+
+#[test]
+fn an_answer_of_a_mebibyte_is_read_and_a_longer_one_is_not() {
+    let read = |length: usize| {
+        let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+        let mut response = document("");
+        response.body.resize(length, b' ');
+        device.read(Ok(response), now())
+    };
+    assert!(read(Response::MAX_BODY).is_ok());
+    assert!(read(Response::MAX_BODY + 1).is_err());
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What is said of each fact.
 
 use kraube_core::doctor::{Entry, Facts, Finding, Level, Locks, Server, examine, without_password};
+use kraube_core::keeping::Health;
+use kraube_core::machine::Blob;
 use kraube_core::policy::Policy;
-use kraube_core::status::status;
-use kraube_core::time::Timestamp;
+use kraube_core::secret::Fingerprint;
+use kraube_core::status::{Status, status};
+use kraube_core::time::{Millis, Timestamp};
 
 /// 2027-01-15 08:00:00 UTC.
 const NOW: u64 = 1_800_000_000_000;
@@ -48,6 +51,11 @@ fn finds(facts: &Facts, check: &str, level: Level, text: &str) {
 }
 
 #[test]
+fn the_names_of_levels_are_stable() {
+    assert_eq!([Level::Ok, Level::Warning, Level::Failure].map(Level::code), ["ok", "warning", "failure"]);
+}
+
+#[test]
 fn everything_good_is_ok_but_for_the_login_that_is_missing() {
     let found = examine(&good());
     let bad: Vec<_> = found.iter().filter(|finding| finding.level > Level::Ok).map(|finding| finding.check).collect();
@@ -81,6 +89,11 @@ fn the_clock_is_compared_with_the_server() {
     finds(&off(Some("Fri, 15 Jan 2027 08:00:29 GMT")), "clock", Level::Ok, "29 s behind");
     finds(&off(Some("Fri, 15 Jan 2027 07:58:00 GMT")), "clock", Level::Warning, "120 s ahead of");
     finds(&off(Some("Fri, 15 Jan 2021 07:58:00 GMT")), "clock", Level::Failure, "ahead of");
+    finds(&off(Some("Fri, 15 Jan 2027 08:00:00 GMT")), "clock", Level::Ok, "0 s behind");
+    finds(&off(Some("Fri, 15 Jan 2027 08:00:30 GMT")), "clock", Level::Ok, "30 s behind");
+    finds(&off(Some("Fri, 15 Jan 2027 08:00:31 GMT")), "clock", Level::Warning, "31 s behind");
+    finds(&off(Some("Thu, 14 Jan 2027 08:00:00 GMT")), "clock", Level::Warning, "86400 s ahead of");
+    finds(&off(Some("Thu, 14 Jan 2027 07:59:59 GMT")), "clock", Level::Failure, "86401 s ahead of");
     finds(&off(Some("yesterday")), "clock", Level::Ok, "does not tell");
 }
 
@@ -102,6 +115,56 @@ fn servers_and_proxies_that_do_not_serve_are_told_apart() {
 }
 
 #[test]
+fn what_is_good_is_told_with_what_it_is() {
+    let no_modes = Some(Entry { ours: true, mode: None });
+    let plain = Facts { file: no_modes, directory: no_modes, ..good() };
+    finds(&plain, "file", Level::Ok, "yours");
+    finds(&plain, "directory", Level::Ok, "yours");
+    let nothing = Facts { file: None, directory: None, file_system: None, server: Server::Unknown, ..good() };
+    finds(&nothing, "file", Level::Ok, "none yet");
+    finds(&nothing, "directory", Level::Ok, "none yet");
+    finds(&nothing, "server", Level::Ok, "no login");
+    assert!(!examine(&nothing).iter().any(|finding| ["clock", "metadata"].contains(&finding.check)));
+    finds(&Facts { target: Some("/d/real.json".into()), ..good() }, "path", Level::Ok, "/d/real.json");
+    finds(&Facts { roots: Ok(2), ..good() }, "certificates", Level::Ok, "2 of KRAUBE_EXTRA_CERTS");
+    let proxies = [("HTTPS_PROXY", "http://me:canary@proxy.example:3128"), ("NO_PROXY", "localhost")];
+    let proxies = proxies.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let proxied = Facts { proxies, ..good() };
+    finds(&proxied, "proxy", Level::Ok, "HTTPS_PROXY=http://***@proxy.example:3128 NO_PROXY=localhost");
+    finds(&good(), "proxy", Level::Ok, "none");
+}
+
+fn record(members: &str) -> Status {
+    let record = format!(r#"{{"refreshToken":"r","accessToken":"a"{members}}}"#);
+    status(Ok(Some(Blob::new(record.into_bytes()))), &Policy::default(), Timestamp(NOW))
+}
+
+#[test]
+fn the_state_of_the_login_is_told_with_what_to_do() {
+    let lives = format!(r#","expiresAt":{}"#, NOW + 3_600_000);
+    let of = |status| Facts { status, ..good() };
+    finds(&of(record(&lives)), "login", Level::Ok, "valid");
+    finds(&of(record(r#","expiresAt":1"#)), "login", Level::Ok, "needs refresh");
+    let fits = Fingerprint::of(&[b"r", b"a"]);
+    let refused = format!(r#"{lives},"kraube":{{"for":"{fits}","refused":{{"reason":"revoked"}}}}"#);
+    finds(&of(record(&refused)), "login", Level::Failure, "refused");
+    finds(&of(status(Ok(None), &Policy::default(), Timestamp(NOW))), "login", Level::Warning, "logged out");
+}
+
+#[test]
+fn what_keeps_the_login_fresh_is_asked_how_it_does() {
+    let login = record(&format!(r#","expiresAt":{}"#, NOW + 3_600_000));
+    let of = |health| Facts { health: Some(health), ..good() };
+    let health = |failed, next| Health::of(&login, failed, next, 7, Timestamp(NOW));
+    finds(&of(health(None, Some(Millis(1)))), "keep-fresh", Level::Ok, "process 7");
+    finds(&of(health(Some("no\u{1b}[m answer"), Some(Millis(1)))), "keep-fresh", Level::Warning, "no[m answer");
+    finds(&of(health(None, None)), "keep-fresh", Level::Warning, "no login");
+    let dead = Health::of(&login, None, Some(Millis(1000)), 7, Timestamp(NOW - 600_000));
+    finds(&of(dead), "keep-fresh", Level::Warning, "nothing for 600 s");
+    assert!(!examine(&good()).iter().any(|finding| finding.check == "keep-fresh"));
+}
+
+#[test]
 fn no_password_of_a_proxy_is_shown() {
     for (url, shown) in [
         ("http://me:canary@proxy.example:8080", "http://***@proxy.example:8080"),
@@ -109,6 +172,7 @@ fn no_password_of_a_proxy_is_shown() {
         ("me:canary@proxy.example", "***@proxy.example"),
         ("http://me:can/ary@proxy.example", "http://***@proxy.example"),
         ("http://me:c@nary@proxy.example", "http://***@proxy.example"),
+        ("http:///canary@proxy.example", "http://***@proxy.example"),
         ("http://proxy.example:8080", "http://proxy.example:8080"),
         ("localhost,.example", "localhost,.example"),
     ] {

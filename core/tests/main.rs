@@ -12,6 +12,7 @@ mod keeping;
 mod login;
 mod machine;
 mod machines;
+mod names;
 mod pkce;
 mod provider;
 mod push;

@@ -154,3 +154,9 @@ fn no_login_or_logout_shows_a_token_while_it_runs() {
         assert!(shown.contains(part), "{part} is not among {shown}");
     }
 }
+
+#[test]
+fn what_is_not_stored_says_so_and_what_to_do_while_the_process_lives() {
+    let unsaved = keeping::unsaved();
+    assert!(unsaved.to_string().contains("cannot be stored") && unsaved.hint().contains("free the disk"));
+}
