@@ -16,7 +16,7 @@ fn record() -> Blob {
     let client = serde_json::to_string(&common::client(Default::default())).expect("JSON");
     let text = format!(
         r#"{{"theirs":[1],"kraube":{{"provider":{client},"dpop":{{"key":{KEY},"refreshToken":"r0","accessToken":"a0",
-            "expiresAt":1000000000,"nonce":"n0"}},"later":true}}}}"#
+            "expiresAt":784108000000,"nonce":"n0"}},"later":true}}}}"#
     );
     Blob::new(text.into_bytes())
 }

@@ -48,6 +48,7 @@ pub(crate) fn credentials(login: &Login, token_url: &str, live: bool) -> Result<
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let obtained_at = Timestamp(if live { now } else { now - 2 * hour });
     Ok(Credentials {
+        binding: None,
         access_token: Secret::new(&login.access_token),
         refresh_token: Some(Secret::new(&login.refresh_token)),
         expires_at: obtained_at.plus(Millis(hour)),

@@ -51,6 +51,7 @@ pub fn log_in(server: &Server, file: &Path, left: i64) -> Result<Login> {
 /// The issuer is none.
 pub fn credentials(issuer: &str, login: &Login, left: i64) -> Result<Credentials> {
     Ok(Credentials {
+        binding: None,
         access_token: Secret::new(login.access_token.clone()),
         refresh_token: Some(Secret::new(login.refresh_token.clone())),
         expires_at: from_now(left)?,

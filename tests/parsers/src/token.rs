@@ -46,6 +46,7 @@ pub(crate) fn check(input: &[u8]) {
         status,
         content_type: media_type,
         retry_after: header(retry_after),
+        dpop_nonce: None,
         body: body.to_vec(),
     };
     let client = Client {
