@@ -11,7 +11,7 @@ use crate::machine::Blob;
 use crate::pkce::{Entropy, Verifier};
 use crate::provider::{Client, MissingClientId, Provider};
 use crate::secret::{Fingerprint, Secret};
-use crate::text::displayable;
+use crate::text::{displayable, said};
 use crate::time::{Millis, Timestamp};
 use crate::token;
 use alloc::collections::BTreeSet;
@@ -341,10 +341,10 @@ impl Pending {
             (None, None) => Err(Ignored::NoCode),
             (None, Some(error)) => {
                 self.verifier = None;
-                let code = Some(displayable(&error)).filter(|code| !code.is_empty());
+                let code = Some(said(&error)).filter(|code| !code.is_empty());
                 Ok(Verdict::Denied {
                     code: code.unwrap_or_else(|| "unreadable_error".into()),
-                    description: error_description.map(|text| displayable(&text)).filter(|text| !text.is_empty()),
+                    description: error_description.map(|text| said(&text)).filter(|text| !text.is_empty()),
                 })
             }
             (Some(code), None) => {

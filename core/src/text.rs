@@ -13,14 +13,32 @@ pub(crate) fn displayable(text: &str) -> String {
 
 /// `code: description`, each made displayable; `fallback` where the code is missing or nothing of it is left.
 pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallback: &str) -> String {
-    let mut detail = code.map(displayable).unwrap_or_default();
+    let mut detail = code.map(said).unwrap_or_default();
     if detail.is_empty() {
         detail.push_str(fallback);
     }
-    let description = description.map(displayable).unwrap_or_default();
+    let description = description.map(said).unwrap_or_default();
     if !description.trim().is_empty() {
         detail.push_str(": ");
         detail.push_str(description.trim());
     }
     detail
+}
+
+/// What a server said of an error, displayable. It may repeat what it was sent, or what it wanted to send: words that could
+/// be a credential are not shown.
+pub(crate) fn said(text: &str) -> String {
+    displayable(&without_credentials(text))
+}
+
+/// Credentials are no words of a language: long, without spaces, and with digits. An address without a query is none.
+fn without_credentials(text: &str) -> String {
+    const SHORTEST: usize = 16;
+    let mut shown = String::new();
+    for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c)) {
+        let address = word.starts_with("http") && word.contains("://") && !word.contains(['?', '#']);
+        let hidden = !address && word.len() >= SHORTEST && word.contains(|c: char| c.is_ascii_digit());
+        shown.push_str(if hidden { "*** " } else { word });
+    }
+    shown
 }

@@ -390,3 +390,28 @@ proptest! {
         prop_assert_eq!(json["refresh_token"].as_str(), Some(token.as_str()));
     }
 }
+
+#[test]
+fn what_an_error_repeats_of_what_was_sent_is_not_shown() {
+    let uuid = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    for token in [CANARY.repeat(2).as_str(), uuid, "1//0gFdk7x-L9Ir_q2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"] {
+        for description in [
+            format!("the token {token} is unknown"),
+            format!("refresh_token={token}"),
+            format!("\"{token}\""),
+            format!("{} {token}", "a".repeat(190)),
+            format!("see https://auth.example/?token={token}"),
+        ] {
+            for error in ["invalid_request", "invalid_grant", token] {
+                let body = serde_json::json!({ "error": error, "error_description": description });
+                let shown = format!("{:?}", read(&json(400, body.to_string())));
+                let words = shown.split(|c: char| !c.is_ascii_alphanumeric());
+                let told = words.filter(|word| word.len() > 5 && token.contains(word)).collect::<Vec<_>>();
+                assert!(told.is_empty(), "{description}: {shown}");
+            }
+        }
+    }
+    let useful = "redirect_uri http://127.0.0.1:4711/callback is not registered, error code 7000218";
+    let body = serde_json::json!({ "error": "invalid_client", "error_description": useful });
+    assert!(format!("{:?}", read(&json(400, body.to_string()))).contains(useful));
+}
