@@ -58,7 +58,6 @@ pub fn credentials(issuer: &str, login: &Login, left: i64) -> Result<Credentials
         obtained_at: Some(from_now(-3_600_000)?),
         scope: None,
         client: Some(Provider::demo(issuer)?.client()?),
-        binding: None,
     })
 }
 
