@@ -14,6 +14,7 @@ use crate::secret::{Fingerprint, Secret};
 use crate::text::{displayable, said};
 use crate::time::{Millis, Timestamp};
 use crate::token;
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -350,6 +351,7 @@ impl Pending {
             (Some(code), None) => {
                 let verifier = self.verifier.take().ok_or(Ignored::Answered)?;
                 let request = token::code_request(&self.client, &code, &verifier, &self.redirect_uri, &self.state);
+                let request = Box::new(request);
                 Ok(Verdict::Code(Exchange {
                     client: self.client.clone(),
                     request,
@@ -410,7 +412,7 @@ impl Verdict {
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Exchange {
     client: Client,
-    request: Request,
+    request: Box<Request>,
     #[cfg(feature = "dpop")]
     dpop: Demand,
 }
@@ -434,7 +436,7 @@ impl Exchange {
     /// The token request, and the client to store beside the tokens. Read the answer with
     /// [`read_answer`](crate::token::read_answer).
     pub fn request(self) -> (Client, Request) {
-        (self.client, self.request)
+        (self.client, *self.request)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::record::{Record, RecordError};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 use crate::token::read_error;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use base64::Engine;
@@ -112,7 +113,7 @@ impl fmt::Debug for Key {
 
 /// A nonce that a server gave (RFC 9449 section 8). It is no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Nonce(String);
+pub struct Nonce(Box<str>);
 
 impl Nonce {
     /// From a `DPoP-Nonce` header: `None` where it is none (RFC 9449 section 8.1: printable characters without space,
@@ -134,7 +135,7 @@ impl Nonce {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
 pub struct Binding {
-    key: Key,
+    key: Box<Key>,
     nonce: Option<Nonce>,
 }
 
@@ -172,7 +173,7 @@ impl Unsigned {
 impl Binding {
     /// A new login's, with a key that no other login has.
     pub fn new(key: Key) -> Self {
-        Self { key, nonce: None }
+        Self { key: Box::new(key), nonce: None }
     }
 
     /// The key.
@@ -246,7 +247,7 @@ pub(crate) fn read(ours: &mut Members<'_>, record: &mut Record) -> Result<(), Re
     let key = bound.take("key").and_then(Key::read).ok_or(RecordError::Key)?;
     let nonce = bound.value::<String>("nonce").and_then(|nonce| Nonce::parse(&nonce));
     record.take_tokens(&mut bound)?;
-    record.binding = Some(Binding { key, nonce });
+    record.binding = Some(Binding { key: Box::new(key), nonce });
     Ok(())
 }
 
