@@ -32,6 +32,7 @@ fn c1_refresh_is_a_form_post_with_the_client_id_and_nothing_secret_in_the_url() 
     let request = refresh_request(&client(TokenBody::Form), &secret("a b&c=d+%é"));
     assert_eq!(request.url.as_str(), "https://auth.example/token");
     assert_eq!(request.content_type, "application/x-www-form-urlencoded");
+    assert!(request.body.expose().starts_with(|c: char| c.is_ascii_lowercase()), "no empty parameter in front");
     let sent: Vec<_> = parameters(request.body.expose()).into_iter().collect();
     let expected = [("client_id", "kraube-demo"), ("grant_type", "refresh_token"), ("refresh_token", "a b&c=d+%é")];
     assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -157,7 +157,7 @@ impl TokenSource {
                 self.reject(&sent.token);
                 Some((sent, true))
             }
-            _ => None,
+            Repeat::No => None,
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn proof(binding: &Binding, call: Call<'_>, now: Timestamp) -> Option
     getrandom::fill(&mut random).ok()?;
     let unsigned = binding.proof(call, random, now);
     let key = binding.key();
-    let pair = pair(&*key.private(), &key.public())?;
+    let pair = pair(&key.private(), &key.public())?;
     let signature = pair.sign(&SystemRandom::new(), unsigned.input()).ok()?;
     Some(unsigned.signed(signature.as_ref().try_into().ok()?))
 }

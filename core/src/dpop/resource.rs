@@ -5,7 +5,6 @@ use crate::challenge;
 
 /// How a request that was answered goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Repeat {
     /// The answer stands.
     No,
