@@ -150,6 +150,7 @@ pub mod policy;
 pub mod provider;
 pub mod record;
 pub mod register;
+pub mod registrations;
 mod retry_after;
 pub mod revoke;
 pub mod secret;

@@ -4,7 +4,9 @@
 use crate::http::{Endpoint, Request, Response, SendError};
 use crate::json::{self, Value};
 use crate::provider::{Client, LoopbackHost, Provider, RedirectRules};
-use crate::secret::Secret;
+use crate::registrations::{Registered, Registrations};
+use crate::secret::{Fingerprint, Secret};
+use crate::time::Timestamp;
 use crate::token::read_error;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,6 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// How a provider gets its client identifier.
 #[derive(Debug)]
@@ -24,15 +27,23 @@ pub enum Identity {
 }
 
 /// Decides on the client identifier, in this order: the one that the provider has; the one of a login that is stored and
-/// was issued by the same server; the URL of the application's own metadata document, where the server takes one; a new
-/// registration, where the server has an endpoint for it.
-pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> Identity {
+/// was issued by the same server, unless it was registered; the URL of the application's own metadata document, where the
+/// server takes one; an earlier registration for the same, unless the login that used it last came to no end; a new one,
+/// where the server has an endpoint for it. The host stores `registrations` where they were changed.
+pub fn identify(
+    provider: Provider,
+    stored: Option<&Client>,
+    document: Option<&Endpoint>,
+    registrations: &mut Registrations,
+    now: Timestamp,
+) -> Identity {
     if provider.client().is_ok() {
         return Identity::Settled(provider);
     }
     // Never one of another server (RFC 9700 section 4.4).
     let same_server = |client: &&Client| client.issuer.is_some() && client.issuer == provider.issuer;
-    let before = stored.filter(same_server).map(|client| client.client_id.clone());
+    let before =
+        stored.filter(same_server).filter(|client| !registrations.has(client)).map(|client| client.client_id.clone());
     let document = document.filter(|_| provider.client_id_metadata_document_supported);
     if let Some(client_id) = before.or_else(|| document.map(|url| url.as_str().into())) {
         return Identity::Settled(Provider { client_id: Some(client_id), ..provider });
@@ -41,7 +52,12 @@ pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&E
         None => Identity::Settled(provider),
         Some(url) => {
             let body = Secret::new(registration(&provider));
-            Identity::Register(Registration { provider }, Request::new(url, "application/json", body))
+            let asked = body.fingerprint();
+            let again = provider.issuer.as_deref().and_then(|issuer| registrations.begin(issuer, asked, now));
+            if again.is_some() {
+                return Identity::Settled(Provider { client_id: again, ..provider });
+            }
+            Identity::Register(Registration { provider, asked }, Request::new(url, "application/json", body))
         }
     }
 }
@@ -50,19 +66,24 @@ pub fn identify(provider: Provider, stored: Option<&Client>, document: Option<&E
 #[derive(Debug)]
 pub struct Registration {
     provider: Provider,
+    asked: Fingerprint,
 }
 
 impl Registration {
-    /// Reads the answer (RFC 7591 section 3.2).
+    /// Reads the answer (RFC 7591 section 3.2): the provider with its client, and what to keep of it for later logins, where
+    /// the server has an issuer to keep it by.
     ///
     /// # Errors
     /// [`RegistrationError`]: there is no client identifier.
-    pub fn read(self, answer: Result<Response, SendError>) -> Result<Provider, RegistrationError> {
+    pub fn read(
+        self,
+        answer: Result<Response, SendError>,
+    ) -> Result<(Provider, Option<Registered>), RegistrationError> {
         let response = answer.map_err(|error| RegistrationError::Unreachable(error.detail))?;
         if !matches!(response.status, 200 | 201) {
             return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status)));
         }
-        let document: Option<Registered> =
+        let document: Option<Document<'_>> =
             if response.body.len() <= Response::MAX_BODY { json::document(&response.body) } else { None };
         let document = document.ok_or(RegistrationError::Unreadable)?;
         let fits = |id: &String| !id.is_empty() && id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -75,7 +96,11 @@ impl Registration {
         let dpop = self.provider.dpop.or(document.dpop_bound_access_tokens);
         #[cfg(not(feature = "dpop"))]
         let dpop = self.provider.dpop;
-        Ok(Provider { client_id: Some(client_id), dpop, ..self.provider })
+        let expires = document.client_secret_expires_at.and_then(|raw| raw.get().parse::<u64>().ok());
+        let expires = expires.filter(|seconds| *seconds > 0).map(|seconds| Timestamp(seconds.saturating_mul(1000)));
+        let issuer = self.provider.issuer.clone();
+        let kept = issuer.map(|issuer| Registered::new(issuer, self.asked, client_id.clone(), expires));
+        Ok((Provider { client_id: Some(client_id), dpop, ..self.provider }, kept))
     }
 }
 
@@ -123,13 +148,15 @@ impl core::error::Error for RegistrationError {}
 
 /// RFC 7591 section 3.2.1. Other members are ignored.
 #[derive(Deserialize)]
-struct Registered {
+struct Document<'a> {
     client_id: Option<String>,
     token_endpoint_auth_method: Option<String>,
     /// RFC 9449 section 5.2.
     #[cfg(feature = "dpop")]
     #[serde(default)]
     dpop_bound_access_tokens: bool,
+    #[serde(borrow)]
+    client_secret_expires_at: Option<&'a RawValue>,
 }
 
 /// The metadata of this application (RFC 7591 section 2): a public client on a person's machine.

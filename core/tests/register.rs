@@ -4,7 +4,11 @@ use crate::common::{CANARY, ISSUER, json};
 use kraube_core::http::{Endpoint, Request, SendError, SendErrorKind};
 use kraube_core::provider::{Client, LoopbackHost, Provider};
 use kraube_core::register::{Identity, Registration, RegistrationError, identify};
+use kraube_core::registrations::Registrations;
+use kraube_core::time::Timestamp;
 use serde_json::Value;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 fn provider() -> Provider {
     Provider {
@@ -25,16 +29,35 @@ fn stored(issuer: &str) -> Client {
 }
 
 fn settled(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> Option<String> {
-    match identify(provider, stored, document) {
+    match identify(provider, stored, document, &mut Registrations::default(), NOW) {
         Identity::Settled(provider) => provider.client_id,
         Identity::Register(..) => panic!("it registers"),
     }
 }
 
 fn register(provider: Provider) -> (Registration, Request) {
-    match identify(provider, None, None) {
+    match identify(provider, None, None, &mut Registrations::default(), NOW) {
         Identity::Register(registration, request) => (registration, request),
         Identity::Settled(provider) => panic!("it does not register: {:?}", provider.client_id),
+    }
+}
+
+fn registers(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> bool {
+    let identity = identify(provider, stored, document, &mut Registrations::default(), NOW);
+    matches!(identity, Identity::Register(..))
+}
+
+/// A login that begins with these registrations: the client, or `None` where it is registered anew as `new`.
+fn begun(kept: &mut Registrations, provider: Provider, stored: Option<&Client>, new: &str) -> Option<String> {
+    match identify(provider, stored, None, kept, NOW) {
+        Identity::Settled(provider) => provider.client_id,
+        Identity::Register(registration, _) => {
+            let (_, registered) = registration.read(Ok(json(201, new))).expect("it is registered");
+            kept.keep(registered.expect("it has an issuer"));
+            // As it is read by the next process.
+            *kept = Registrations::parse(kept.to_blob().bytes()).expect("what was written");
+            None
+        }
     }
 }
 
@@ -43,7 +66,7 @@ fn asked(provider: Provider) -> Value {
 }
 
 fn answered(status: u16, body: &str) -> Result<String, RegistrationError> {
-    let provider = register(provider()).0.read(Ok(json(status, body)))?;
+    let (provider, _) = register(provider()).0.read(Ok(json(status, body)))?;
     Ok(provider.client_id.expect("it is there"))
 }
 
@@ -62,17 +85,17 @@ fn k2_registered_before_then_a_document_then_a_registration_then_the_person() {
 #[test]
 fn k2_a_document_is_not_named_to_a_server_that_does_not_take_one() {
     let provider = Provider { client_id_metadata_document_supported: false, ..provider() };
-    assert!(matches!(identify(provider, None, Some(&document())), Identity::Register(..)));
+    assert!(registers(provider, None, Some(&document())));
 }
 
 #[test]
 fn f7_the_client_of_another_server_is_never_used() {
     for other in ["https://other.example", "https://auth.example/"] {
-        assert!(matches!(identify(provider(), Some(&stored(other)), None), Identity::Register(..)), "{other}");
+        assert!(registers(provider(), Some(&stored(other)), None), "{other}");
     }
     let nameless = Client { issuer: None, ..stored(ISSUER) };
     let provider = Provider { issuer: None, ..provider() };
-    assert!(matches!(identify(provider, Some(&nameless), None), Identity::Register(..)), "no issuer is no match");
+    assert!(registers(provider, Some(&nameless), None), "no issuer is no match");
 }
 
 #[test]
@@ -116,6 +139,56 @@ fn k1_what_the_server_gives_is_taken_and_a_refusal_says_what_to_do() {
     let error = SendError { kind: SendErrorKind::NotSent, detail: "no route".into() };
     let lost = register(provider()).0.read(Err(error)).expect_err("nothing came");
     assert_eq!(lost, RegistrationError::Unreachable("no route".into()));
+}
+
+#[test]
+fn k1_a_registration_outlives_its_login_and_is_used_for_the_same_alone() {
+    let mut kept = Registrations::default();
+    let first = r#"{"client_id": "first"}"#;
+    assert_eq!(begun(&mut kept, provider(), None, first), None);
+    // The stored login may be gone, or still be there.
+    let client = Client { client_id: "first".into(), ..stored(ISSUER) };
+    for stored in [None, Some(&client)] {
+        assert_eq!(begun(&mut kept, provider(), stored, "").as_deref(), Some("first"));
+        kept.proved(&client);
+    }
+    let wider = Provider { scopes: vec!["more".into()], ..provider() };
+    assert_eq!(begun(&mut kept, wider.clone(), Some(&client), r#"{"client_id": "wider"}"#), None);
+    assert_eq!(begun(&mut kept, wider, None, "").as_deref(), Some("wider"));
+    assert_eq!(begun(&mut kept, provider(), None, "").as_deref(), Some("first"));
+    let other = Provider { issuer: Some("https://other.example".into()), ..provider() };
+    assert_eq!(begun(&mut kept, other, None, r#"{"client_id": "other"}"#), None);
+}
+
+#[test]
+fn k1_a_registration_that_may_be_void_is_made_anew() {
+    let mut kept = Registrations::default();
+    assert_eq!(begun(&mut kept, provider(), None, r#"{"client_id": "first"}"#), None);
+    assert_eq!(begun(&mut kept, provider(), None, "").as_deref(), Some("first"));
+    // That login came to no end: the server may not know the client any more, whatever is stored.
+    let client = Client { client_id: "first".into(), ..stored(ISSUER) };
+    assert_eq!(begun(&mut kept, provider(), Some(&client), r#"{"client_id": "second"}"#), None);
+    assert_eq!(begun(&mut kept, provider(), Some(&client), "").as_deref(), Some("second"));
+
+    let seconds = NOW.0 / 1000;
+    for (expires, good) in [(seconds, false), (seconds + 1, true), (0, true), (u64::MAX, true)] {
+        let mut kept = Registrations::default();
+        let answer = format!(r#"{{"client_id": "first", "client_secret_expires_at": {expires}}}"#);
+        assert_eq!(begun(&mut kept, provider(), None, &answer), None);
+        assert_eq!(begun(&mut kept, provider(), None, &answer).is_some(), good, "{expires}");
+    }
+    assert_eq!(Registrations::parse(b"{"), None);
+}
+
+#[test]
+fn a_registration_keeps_no_secret() {
+    let answer = format!(
+        r#"{{"client_id": "first", "registration_access_token": "{CANARY}", "token_endpoint_auth_method": "none",
+            "client_secret": "{CANARY}"}}"#
+    );
+    let mut kept = Registrations::default();
+    begun(&mut kept, provider(), None, &answer);
+    assert!(!String::from_utf8_lossy(kept.to_blob().bytes()).contains(CANARY) && !format!("{kept:?}").contains(CANARY));
 }
 
 #[test]

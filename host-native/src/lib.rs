@@ -38,6 +38,7 @@ pub mod login;
 mod memory;
 pub mod paths;
 pub mod provider;
+mod registrations;
 mod source;
 pub mod store;
 mod sys;

@@ -7,6 +7,7 @@ pub use kraube_core::register::RegistrationError;
 use crate::account;
 use crate::http::Http;
 use crate::paths::{self, PathError};
+use crate::registrations;
 use kraube_core::discovery::{Discovery, Found, Next};
 use kraube_core::http::{Endpoint, EndpointError};
 use kraube_core::provider::Client;
@@ -131,7 +132,8 @@ pub(crate) fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
 
 /// Sees to a client identifier for a provider that has none: that of the login which is stored, where it is of the same
 /// issuer; the document that `client_id_metadata_document` of [`FILE`] names, where the server takes one; or a
-/// registration (RFC 7591), where the server has an endpoint for it. Where nothing of this is possible, the provider comes
+/// registration (RFC 7591), where the server has an endpoint for it. That is kept in `registrations.json` beside the default
+/// credentials, beyond a logout; it is made anew once it has expired, or where the last login with it came to no end. Where nothing of this is possible, the provider comes
 /// back as it is, and a login with it fails and says what to do. Blocks.
 ///
 /// # Errors
@@ -140,12 +142,19 @@ pub fn identify(provider: Provider, path: Option<&Path>) -> Result<Provider, Pro
     let (file, text) = own(path)?;
     let document = parse(&file, &text)?.client_id_metadata_document;
     let stored = crate::status(path).ok().and_then(|status| status.client);
-    match register::identify(provider, stored.as_ref(), document.as_ref()) {
+    let identity = registrations::change(path, |kept, now| {
+        register::identify(provider.clone(), stored.as_ref(), document.as_ref(), kept, now)
+    })?;
+    match identity {
         Identity::Settled(provider) => Ok(provider),
         Identity::Register(registration, request) => {
             let answer = account::on_own_thread(|| Ok(Http::default().send(request, None)));
             let answer = answer.map_err(|error| ProviderError::System(error.to_string()))?;
-            registration.read(answer).map_err(ProviderError::Registration)
+            let (provider, registered) = registration.read(answer).map_err(ProviderError::Registration)?;
+            if let Some(registered) = registered {
+                registrations::change(path, |kept, _| kept.keep(registered.clone()))?;
+            }
+            Ok(provider)
         }
     }
 }

@@ -262,7 +262,7 @@ fn no_part_of_the_key_is_shown() {
         assert!(!shown.contains(part), "{shown}");
     }
     let proof = authorized.proof().expect("there is one");
-    let decoded: Vec<u8> = proof.split('.').take(2).flat_map(|part| decode(part)).collect();
+    let decoded: Vec<u8> = proof.split('.').take(2).flat_map(decode).collect();
     assert!(!String::from_utf8_lossy(&decoded).contains(&private[..12]), "the proof has the public key alone");
     assert_eq!(bound.server.canaries_in(proof.as_bytes()), [].into(), "a proof holds the hash of the token");
     assert!(bound.server.canaries_in(authorized.authorization().as_bytes()).contains(&Canary::AccessToken));

@@ -173,7 +173,7 @@ impl From<&InstallError> for Code {
             InstallError::Refused(_) => Self::Refused,
             InstallError::Unknown(_) => Self::InDoubt,
             InstallError::Unsaved(_) => Self::Unsaved,
-            InstallError::ClientRejected(_) | InstallError::Misuse(_) => Self::Error,
+            InstallError::ClientRejected(_) | InstallError::NotBound | InstallError::Misuse(_) => Self::Error,
             _ => Self::Error,
         }
     }

@@ -40,7 +40,7 @@ pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt)
     };
     prompt.event(Event::Exchanging);
     let credentials = account::install(store, NewLogin::Credentials(credentials))?;
-    Ok(LoggedIn { credentials, path })
+    Ok(LoggedIn::new(credentials, path))
 }
 
 /// On a thread of its own: the caller may be within a runtime.

@@ -80,7 +80,7 @@ pub fn finish(path: Option<&Path>, pasted: &str) -> Result<LoggedIn, LoginError>
     claim(&file)?;
     let path = store.path().to_owned();
     match account::install(store, new) {
-        Ok(credentials) => Ok(LoggedIn { credentials, path }),
+        Ok(credentials) => Ok(LoggedIn::new(credentials, path)),
         Err(error) => {
             let over = matches!(&error, Error::Login(error) if !error.may_repeat());
             if !over {

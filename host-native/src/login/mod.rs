@@ -46,6 +46,7 @@ use crate::account;
 use crate::dpop;
 use crate::error::Error;
 use crate::http::Http;
+use crate::registrations;
 use kraube_core::credential::NewLogin;
 use kraube_core::login::{Callback, Exchange, Login, Pending, Started, Verdict};
 use kraube_core::pkce::Entropy;
@@ -117,7 +118,7 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
     if let Some(loopback) = loopback.filter(|_| by_callback) {
         loopback.finish();
     }
-    exchanged.map(|credentials| LoggedIn { credentials, path })
+    exchanged.map(|credentials| LoggedIn::new(credentials, path))
 }
 
 /// How a browser login is done.
@@ -196,6 +197,13 @@ pub struct LoggedIn {
     pub credentials: Credentials,
     /// Where.
     pub path: PathBuf,
+}
+
+impl LoggedIn {
+    fn new(credentials: Credentials, path: PathBuf) -> Self {
+        registrations::proved(&path, credentials.client.as_ref());
+        Self { credentials, path }
+    }
 }
 
 /// What reaches a login that waits.

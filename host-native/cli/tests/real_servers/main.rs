@@ -177,6 +177,9 @@ fn oidc_provider_registers_the_command_and_the_registration_is_kept() {
     assert_eq!(userinfo(&server, &token(&world)), 200);
     log_in(&world, &server.issuer, &["--scope", "openid"]);
     assert_eq!(world.stored("kraube")["provider"]["clientId"], client_id, "the next login is of the same client");
+    assert_eq!(world.run(&["logout"]).code, 0);
+    log_in(&world, &server.issuer, &["--scope", "openid"]);
+    assert_eq!(world.stored("kraube")["provider"]["clientId"], client_id, "so is one after a logout");
     // Another server is another client.
     let other = Oidc::start(&json!({ "register": true }));
     log_in(&world, &other.issuer, &["--scope", "openid"]);
