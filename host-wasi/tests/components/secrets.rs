@@ -1,5 +1,5 @@
-//! No secret comes into what a host of components says: its log, its errors, its panics, what it shows with `Debug`.
-//! What the command writes is searched in `tests/command/ends.rs`.
+//! No refresh token, code or verifier comes to where a component can see it, and no secret at all into what a host says: its
+//! log, its errors, its panics, what it shows with `Debug`. What the command writes is searched in `tests/command/ends.rs`.
 //!
 //! Each of these is a process of its own: it hears all that wasmtime, the HTTP client and kraube log at the finest level, from
 //! when the components are compiled.
@@ -8,13 +8,19 @@ use crate::canaries::{assert_clean, assert_debug_clean, assert_quiet, heard, lis
 use crate::processes::{start, tell};
 use crate::scene::{Scene, Spoil, Spoilt, quick, source_at};
 use crate::support::provider::exports::kraube::auth::login::{Callback, Redirect, Verdict};
-use crate::support::{GUEST, Granted, PROVIDER, guest, provider, run};
+use crate::support::{GUEST, Granted, PROVIDER, component, engine, guest, provider, run};
 use kraube::store::FileStore;
 use kraube_testserver::{Canary, Config, Fault, FaultKind};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+#[test]
+fn components_see_access_tokens_and_nothing_else_of_a_login() {
+    quiet("what a component sees");
+}
 
 #[test]
 fn a_host_that_serves_tokens_says_nothing_of_them() {
@@ -43,6 +49,7 @@ fn quiet(role: &str) {
 /// In a helper process; false where this is none of the roles.
 pub(crate) fn role(role: &str) -> bool {
     match role {
+        "what a component sees" => sees(),
         "serve" => serve(),
         "lend" => lend(),
         "log in" => log_in(),
@@ -51,6 +58,32 @@ pub(crate) fn role(role: &str) -> bool {
     }
     tell("done");
     true
+}
+
+/// Both ways of refreshing: by the host, and by a provider in the same composition.
+fn sees() {
+    let engine = engine();
+    let compiled = ["guest", "guest-composed"].map(|name| (name, component(&engine, name)));
+    listen();
+    for (name, component) in compiled {
+        let scene = Scene::new(Config::default());
+        let seen = run(async {
+            let (mut store, it) = guest(Granted::file(&scene.file), &component).await;
+            let token = it.call_run(&mut store, "token", 0).await.expect("no trap").expect("the server rotates");
+            assert_eq!(token, scene.stored_access_token());
+            let mut seen = BTreeSet::new();
+            for from in (0..).step_by(64 * 1024) {
+                match it.call_run(&mut store, "memory", from).await.expect("no trap") {
+                    Ok(page) => seen.extend(scene.server.canaries_in(page.as_bytes())),
+                    Err(_) => break,
+                }
+            }
+            seen
+        });
+        assert_eq!(scene.requests(), 1);
+        assert_eq!(seen, [Canary::AccessToken].into(), "in the memory of {name}");
+        assert_quiet(&scene);
+    }
 }
 
 /// What a server may answer that repeats what it was sent, and what ends without an answer.
