@@ -5,6 +5,7 @@ use crate::scene::{Left, Scene};
 use crate::{command, component};
 use kraube_testserver::{Canary, Config, Fault, FaultKind};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -90,8 +91,13 @@ fn what_the_store_said_is_for_the_person_and_not_for_the_component() {
 
 #[test]
 fn nothing_that_is_written_holds_a_secret() {
-    let faults: [&dyn Fn(&Scene) -> Option<Fault>; 4] = [
+    let repeats = |token: &str| json!({ "error": "invalid_request", "error_description": format!("of {token}") });
+    let faults: [&dyn Fn(&Scene) -> Option<Fault>; 5] = [
         &|_| None,
+        &|scene| {
+            let body = repeats(&scene.login.refresh_token).to_string();
+            Some(Fault::before(FaultKind::body(400, "application/json", body)).times(3))
+        },
         &|_| Some(Fault::after(FaultKind::Reset).times(3)),
         &|scene| Some(Fault::after(FaultKind::body(200, "text/html", scene.login.refresh_token.clone())).times(3)),
         &|_| Some(Fault::before(FaultKind::status(503)).times(3)),
