@@ -4,10 +4,16 @@
 //! The server of the scene searches as well, for all that it has ever issued. Standard output and error of the command,
 //! the programs that it starts, and what strace sees of files are searched in `cli/tests/secrets.rs`.
 
+mod canaries;
 mod scene;
 #[cfg(target_os = "linux")]
 mod support;
 
+use canaries::{
+    assert_clean, assert_debug_clean, assert_error_clean, assert_quiet, heard, leak, listen, note, note_stored,
+    redirect_of,
+};
+use kraube::TokenSource;
 use kraube::core::credential::{Obtain, Outcome, Wanted};
 use kraube::core::http::Response;
 use kraube::core::machine::{Action, Blob, Input, Locked, Machine, Step};
@@ -16,138 +22,12 @@ use kraube::core::record::{Record, RunId};
 use kraube::core::secret::Secret;
 use kraube::core::time::{Millis, Now, Timestamp};
 use kraube::store::{FileStore, MemoryStore, Store};
-use kraube::{Error, TokenSource};
-use kraube_testserver::{Canary, Config, Fault, FaultKind, Shape};
+use kraube_testserver::{Config, Fault, FaultKind, Shape};
 use scene::{HOUR, Left, Scene, Spoil, Spoilt, disk_died, now, options, quick};
 use serde_json::json;
-use std::collections::BTreeSet;
-use std::fmt::{Debug, Write as _};
-use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
-
-/// What was logged or panicked in this process, by whomever.
-static HEARD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-/// Parts of the secrets that were met.
-static SECRETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// What the server's tokens and codes begin with.
-const PREFIXES: [&str; 3] = ["kr_at_", "kr_rt_", "kr_code_"];
-
-fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Writes down what is said.
-#[derive(Clone, Copy)]
-struct Ear;
-
-impl Write for Ear {
-    fn write(&mut self, said: &[u8]) -> std::io::Result<usize> {
-        lock(&HEARD).extend_from_slice(said);
-        Ok(said.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl log::Log for Ear {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let _ = writeln!(lock(&HEARD), "{} {} {}", record.level(), record.target(), record.args());
-    }
-
-    fn flush(&self) {}
-}
-
-/// Hears everything from now on: `tracing` and `log` at the finest level, of all crates, and panics.
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Ear).finish();
-        tracing::subscriber::set_global_default(subscriber).expect("it is the only one");
-        log::set_logger(&Ear).expect("it is the only one");
-        log::set_max_level(log::LevelFilter::Trace);
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let _ = writeln!(lock(&HEARD), "{panic}");
-            usual(panic);
-        }));
-    });
-}
-
-/// Takes note of a secret: neither its beginning, behind the prefix, nor its end may be found anywhere.
-fn note(secret: &str) {
-    let random = PREFIXES.iter().find_map(|prefix| secret.strip_prefix(prefix)).unwrap_or(secret);
-    assert!(random.len() >= 24 && random.is_ascii(), "too short to be told from other text");
-    lock(&SECRETS).extend([random[..12].to_owned(), random[random.len() - 12..].to_owned()]);
-}
-
-fn note_stored(scene: &Scene) {
-    for token in [&scene.login.refresh_token, &scene.login.access_token] {
-        note(token);
-    }
-    note(&scene.stored_refresh_token());
-    note(&scene.stored_access_token());
-}
-
-/// A part of a secret that is in the text.
-fn leak(text: &str) -> Option<String> {
-    let known = lock(&SECRETS);
-    let mut parts = PREFIXES.into_iter().chain(known.iter().map(String::as_str));
-    parts.find(|part| text.contains(part)).map(str::to_owned)
-}
-
-fn assert_clean(what: &str, text: &str) {
-    if let Some(part) = leak(text) {
-        panic!("{what} holds {}...:\n{}", &part[..4], text.replace(&part, "<SECRET>"));
-    }
-}
-
-fn assert_debug_clean(value: &impl Debug) {
-    assert_clean(std::any::type_name_of_val(value), &format!("{value:?}\n{value:#?}"));
-}
-
-fn assert_error_clean(error: &Error) {
-    let mut text = format!("{error}\n{error:?}\n{error:#?}\n{:?} {}", error.hint(), error.code());
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        write!(text, "\n{error}\n{error:?}").expect("room");
-        source = error.source();
-    }
-    assert_clean("an error", &text);
-}
-
-/// The logs so far, and every file but the two that hold the tokens.
-fn assert_quiet(scene: &Scene) {
-    note_stored(scene);
-    let heard = lock(&HEARD).clone();
-    assert_clean("a log", &String::from_utf8_lossy(&heard));
-    // The server knows more secrets than the test has met: those that were lost on their way, and the verifiers.
-    let leaked = |text: &[u8]| scene.server.canaries_in(text);
-    assert_eq!(leaked(&heard), [].into(), "in a log");
-    for target in scene.server.targets_with_query() {
-        // A code and its state are in the address of the page that shows them to be copied, and nowhere else.
-        let copied = target.starts_with("/oauth/code/callback?");
-        let fit = |kind: &Canary| *kind == Canary::State || (copied && *kind == Canary::Code);
-        assert!(leaked(target.as_bytes()).iter().all(fit), "in a URL");
-    }
-    for entry in std::fs::read_dir(scene.file.parent().expect("a directory")).expect("readable").flatten() {
-        assert_clean("a file's name", &entry.file_name().to_string_lossy());
-        let room = Path::new(".credentials.json.next");
-        if entry.path() != scene.file && entry.file_name() != room {
-            let content = std::fs::read(entry.path()).unwrap_or_default();
-            assert_clean("a file", &String::from_utf8_lossy(&content));
-            assert_eq!(leaked(&content), [].into(), "in a file");
-        }
-    }
-}
 
 #[test]
 fn the_search_finds_what_it_searches_for() {
@@ -159,7 +39,7 @@ fn the_search_finds_what_it_searches_for() {
     assert_eq!(leak("abcdefghijk"), None);
     tracing::trace!("heard by tracing");
     log::trace!("heard by log");
-    let heard = String::from_utf8_lossy(&lock(&HEARD)).into_owned();
+    let heard = heard();
     assert!(heard.contains("heard by tracing") && heard.contains("heard by log"));
 }
 
@@ -227,8 +107,7 @@ fn a_refusal_leaves_no_trace() {
     assert_debug_clean(&scene.source().blocking_token().expect("it lives"));
     assert_quiet(&scene);
     assert_debug_clean(&kraube::logout(Some(&scene.file), true));
-    let heard = lock(&HEARD).clone();
-    assert_clean("a log", &String::from_utf8_lossy(&heard));
+    assert_clean("a log", &heard());
 }
 
 #[test]
@@ -288,7 +167,7 @@ fn kept_tokens_and_a_store_that_panics_leave_no_trace() {
         note(token.expose());
         assert_debug_clean(&token);
     });
-    let heard = String::from_utf8_lossy(&lock(&HEARD)).into_owned();
+    let heard = canaries::heard();
     assert!(heard.contains("cannot be stored") && heard.contains("the disk died"), "it is said: {heard}");
     dead.store(false, Ordering::SeqCst);
     drop(source);
@@ -300,7 +179,7 @@ fn kept_tokens_and_a_store_that_panics_leave_no_trace() {
     for _ in 0..2 {
         assert_error_clean(&source.blocking_token().expect_err("its thread is gone"));
     }
-    let heard = String::from_utf8_lossy(&lock(&HEARD)).into_owned();
+    let heard = canaries::heard();
     assert!(heard.contains("the store is out of order"), "panics are heard");
     drop(source);
     assert_quiet(&scene);
@@ -347,18 +226,6 @@ fn a_login_leaves_no_trace_of_code_token_and_state() {
         assert_clean("an error", &format!("{error}\n{error:?}\n{error:#?}\n{:?}", error.hint()));
         assert_quiet(&scene);
     }
-}
-
-/// Where a browser is sent to from this URL. By hand, since HTTP clients log what they do.
-fn redirect_of(url: &str) -> String {
-    let rest = url.strip_prefix("http://").expect("it is on this machine");
-    let (host, path) = rest.split_once('/').expect("it has a path");
-    let mut browser = std::net::TcpStream::connect(host).expect("the server is there");
-    write!(browser, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it reads");
-    let mut answer = String::new();
-    browser.read_to_string(&mut answer).expect("it answers in ASCII");
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    location.expect("it is approved at once").to_owned()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::bindings::types as wit;
 use kraube_core::credential::{Failure, InstallError};
-#[cfg(not(feature = "token-provider"))]
+#[cfg(any(not(target_family = "wasm"), not(feature = "token-provider")))]
 use kraube_core::machine::{StoreError, StoreErrorKind};
 use kraube_core::time::Timestamp;
 
@@ -58,7 +58,7 @@ pub(crate) fn install_error(error: &InstallError) -> wit::Error {
     }
 }
 
-#[cfg(not(feature = "token-provider"))]
+#[cfg(any(not(target_family = "wasm"), not(feature = "token-provider")))]
 pub(crate) fn store_error(error: StoreError) -> wit::StoreError {
     let kind = match error.kind {
         StoreErrorKind::Denied => wit::StoreErrorKind::Denied,

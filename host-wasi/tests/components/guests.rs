@@ -240,7 +240,7 @@ fn a_store_that_lies_makes_the_provider_fail_with_a_typed_error() {
 
 fn asked(scene: &Scene, lent: impl Store) -> crate::support::Answer {
     run(async {
-        let granted = Granted::new(crate::scene::source_at(&scene.file, quick()), lent);
+        let granted = Granted::login(crate::scene::source_at(&scene.file, quick()), lent);
         let (mut store, it) = provider(granted, &PROVIDER).await;
         it.token(&mut store).await.expect("no trap")
     })

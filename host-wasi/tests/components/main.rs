@@ -5,6 +5,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names the cases that it is about")]
 #![cfg(unix)]
 
+#[path = "../../../host-native/tests/canaries/mod.rs"]
+mod canaries;
+#[path = "../../src/host.rs"]
+mod host;
 #[path = "../../../host-native/tests/support/mod.rs"]
 mod processes;
 #[path = "../../../host-native/tests/scene/mod.rs"]
@@ -13,13 +17,18 @@ mod scene;
 mod guests;
 mod jco;
 mod mixed;
+mod secrets;
 mod support;
 mod trapped;
 mod vectors;
 mod wit;
 
-/// In a helper process of [`mixed`]: its role.
+/// In a helper process of [`mixed`] or [`secrets`]: its role.
 #[test]
 fn helper() {
-    processes::play(mixed::role);
+    processes::play(|role, path| {
+        if !secrets::role(role) {
+            mixed::role(role, path);
+        }
+    });
 }

@@ -1,11 +1,13 @@
-//! Hosts of components and native processes on one file: all force refreshes, and some are killed.
+//! Hosts of components, native processes and Deno on one file: all force refreshes, and some are killed.
 
 use crate::processes::{Helper, start, tell, wait_for_starter};
 use crate::scene::{Scene, quick, source_at};
 use crate::support::{GUEST, Granted, PROVIDER, assert_unlocked, guest, provider, run};
 use kraube_testserver::{Config, Event};
 use serde_json::json;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ const ROTATIONS: u64 = 200;
 const BY_PROVIDERS: u64 = 40;
 
 #[test]
-fn components_and_native_processes_share_one_login() {
+fn components_native_processes_and_deno_share_one_login() {
     // Half of this life is the margin, and bounds how often a provider refreshes.
     let members = vec![("expires_in".to_owned(), Some(json!(0.2)))];
     let scene = Scene::new(Config { token_members: members, ..Config::default() });
@@ -24,6 +26,7 @@ fn components_and_native_processes_share_one_login() {
         helper.expect("ready");
         helper
     };
+    let denos = [0; 2].map(|_| Deno::start(&scene));
     let providers = ["store", "store"].map(started);
     let others: Vec<Helper> = ["tokens"; 2].into_iter().chain(["native"; 8]).map(started).collect();
     let rotated = |count| {
@@ -34,6 +37,7 @@ fn components_and_native_processes_share_one_login() {
     };
     rotated(ROTATIONS - BY_PROVIDERS);
     others.into_iter().for_each(Helper::finish);
+    denos.into_iter().for_each(Deno::finish);
     rotated(scene.server.counters().rotations + BY_PROVIDERS);
     providers.into_iter().for_each(Helper::finish);
     let counters = scene.server.counters();
@@ -56,6 +60,55 @@ fn a_host_that_is_killed_in_mid_refresh_loses_nothing_where_the_server_has_a_gra
         scene.source().blocking_token().expect("the server has a grace");
         assert_eq!(scene.server.counters().grace_retries, 1, "{role}");
         scene.assert_alive();
+    }
+}
+
+/// A program of the npm package that rejects one token after the other. Dropping it kills it.
+struct Deno {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Deno {
+    /// It has had its first token.
+    fn start(scene: &Scene) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let (deno, package) = (root.join("host-js/tests/node_modules/.bin/deno"), root.join("target/js/kraube/dist"));
+        for needed in [&deno, &package] {
+            assert!(needed.exists(), "there is no {}: run `cargo xtask wasi`", needed.display());
+        }
+        let folder = scene.file.parent().expect("it is in a directory").display().to_string();
+        let host = scene.gate.issuer().replace("http://", "");
+        let mut command = Command::new(deno);
+        command.args([
+            "run",
+            "--no-prompt",
+            "--allow-sys=uid",
+            "--allow-env=KRAUBE_CREDENTIALS_PATH,XDG_CONFIG_HOME,HOME",
+        ]);
+        command.args(["read", "write"].map(|right| format!("--allow-{right}={folder}")));
+        command.arg(format!("--allow-net={host}")).arg(root.join("host-js/tests/deno/worker.ts"));
+        command.env("KRAUBE_CREDENTIALS_PATH", &scene.file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("it is text");
+        assert_eq!(line, "ready\n");
+        Self { child, said }
+    }
+
+    fn finish(mut self) {
+        drop(self.child.stdin.take());
+        self.said.read_to_end(&mut Vec::new()).expect("it ends");
+        let status = self.child.wait().expect("it is our child");
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Deno {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,16 +1,15 @@
 //! Hosts of components: an engine, the components that `cargo xtask wasi` builds, and what a component is given.
 
+use crate::host::Lend;
 use crate::scene::quick;
 use kraube::store::{FileStore, Store as KraubeStore};
 use kraube::{Options, TokenSource};
-use kraube_wasi::{LentStore, store, tokens};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi::WasiCtx;
 
 /// The world of the pure component.
 #[allow(dead_code, missing_docs, unreachable_pub, unsafe_code, clippy::all, reason = "generated")]
@@ -42,6 +41,7 @@ pub(crate) mod guest {
     });
 }
 
+pub(crate) use crate::host::Granted;
 pub(crate) use guest::Guest;
 pub(crate) use provider::TokenProvider;
 pub(crate) use pure::SansIo;
@@ -77,32 +77,17 @@ pub(crate) fn component(engine: &Engine, name: &str) -> Component {
     Component::from_file(engine, file).expect("a component")
 }
 
-/// All that a component is given.
-pub(crate) struct Granted {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    table: ResourceTable,
-    pub(crate) login: TokenSource,
-    pub(crate) lent: LentStore,
-}
-
 impl Granted {
     /// The login in this file: its tokens, and its store.
     pub(crate) fn file(file: &Path) -> Self {
         let opened = || FileStore::open(file).expect("a path to a file");
         let mut options = Options::default();
         options.policy = quick();
-        Self::new(TokenSource::from_store(opened(), options), opened())
+        Self::login(TokenSource::from_store(opened(), options), opened())
     }
 
-    pub(crate) fn new(login: TokenSource, lent: impl KraubeStore) -> Self {
-        Self {
-            wasi: WasiCtx::builder().build(),
-            http: WasiHttpCtx::new(),
-            table: ResourceTable::new(),
-            login,
-            lent: LentStore::new(lent),
-        }
+    pub(crate) fn login(login: TokenSource, lent: impl KraubeStore) -> Self {
+        Self::new(WasiCtx::builder().build(), login, lent)
     }
 
     pub(crate) fn store(self, engine: &Engine) -> Store<Self> {
@@ -113,25 +98,8 @@ impl Granted {
     }
 }
 
-impl WasiView for Granted {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for Granted {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
-    }
-}
-
 fn linker(engine: &Engine) -> Linker<Granted> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).expect("nothing is there yet");
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).expect("HTTP is not there yet");
-    tokens::add_to_linker_async(&mut linker, |granted: &Granted| &granted.login).expect("tokens are not there yet");
-    store::add_to_linker_async(&mut linker, |granted: &mut Granted| &mut granted.lent).expect("nor is a store");
-    linker
+    crate::host::linker(engine, Lend::Store).expect("nothing is there twice")
 }
 
 /// An instance of the component of the world `token-provider`, over the lent store.

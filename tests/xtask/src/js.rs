@@ -38,6 +38,12 @@ pub(crate) fn test() -> Result<(), String> {
     run("node", &arguments)
 }
 
+/// Deno, and the package for it, unless that has been built already.
+pub(crate) fn for_deno() -> Result<(), String> {
+    packages(&Path::new(SOURCES).join("tests"))?;
+    if folder()?.join("kraube/dist").is_dir() { Ok(()) } else { build() }
+}
+
 /// The package beside its peers.
 pub(crate) fn bench() -> Result<(), String> {
     build()?;

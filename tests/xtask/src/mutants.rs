@@ -8,7 +8,8 @@ use crate::{run, tools};
 use std::path::Path;
 use std::process::Command;
 
-const CORE: &[&str] = &["mutants", "--package", "kraube-core", "--output", "target/mutants"];
+const CORE: &[&str] =
+    &["mutants", "--package", "kraube-core", "--features", "kraube-core/dpop", "--output", "target/mutants"];
 const BY_THE_CORE: &[&str] = &["--profile", "mutants", "--cargo-test-arg=--tests", "--minimum-test-timeout", "60"];
 const BY_THE_MACHINES: &[&str] = &[
     "--iterate",

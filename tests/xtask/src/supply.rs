@@ -11,7 +11,11 @@ const FEATURES: &[(&str, &str)] = &[
     ("kraube-core", "model,dpop"),
     ("kraube", ""),
     ("kraube-testserver", ""),
-    // With it, the embedding of `kraube-wasi` without its command.
+    ("kraube-wasi", ""),
+    ("kraube-wasi", "cli"),
+    // What these choose is built for wasm; natively they change nothing.
+    ("kraube-wasi", "sans-io"),
+    ("kraube-wasi", "token-provider"),
     ("kraube-bench", "wasi"),
 ];
 

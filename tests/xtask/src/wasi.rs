@@ -11,7 +11,7 @@ const WORLDS: &[&str] = &["sans-io", "token-provider"];
 /// Components that use them; targets of the package that are built as examples.
 const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
-const COMPOSED: &[&str] = &["app", "calls", "js", "python"];
+const COMPOSED: &[&str] = &["app", "calls", "guest", "js", "python"];
 
 /// What the compiler uses and every engine has had for years; a stripped module does not say it.
 const FEATURES: &[&str] = &[
@@ -24,8 +24,9 @@ const FEATURES: &[&str] = &[
     "sign-ext",
 ];
 
-/// Builds all of them.
+/// Builds all of them, and what their tests run beside them.
 pub(crate) fn build() -> Result<(), String> {
+    js::for_deno()?;
     let folder = folder()?;
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let package = ["--package", "kraube-wasi", "--no-default-features", "--profile", "component"];

@@ -1,14 +1,14 @@
-//! The example components, one for each language: run by the command `kraube-wasi` as its users do, with an access token
-//! that has expired, they show what a protected resource answers. It links no wasmtime of its own.
+//! The example components, one for each language: run by the command as its users do, with an access token that has
+//! expired, they show what a protected resource answers.
 
+use crate::{command, component};
 use kraube::core::http::Endpoint;
 use kraube::core::provider::{Client, TokenBody};
 use kraube::core::record::Credentials;
 use kraube::core::secret::Secret;
 use kraube::core::time::{Millis, Timestamp};
 use kraube_testserver::{Config, Login, Server};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -58,23 +58,10 @@ fn answered(options: &[&str], name: &str, expires_at: Timestamp, refused: u64) -
 
 /// What the component writes to standard output.
 fn run(options: &[&str], name: &str, credentials: &Path, url: &str) -> Result<String> {
-    let component = component(name)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kraube-wasi"));
-    command.arg("run").args(options).arg("--credentials").arg(credentials).arg(component).arg(url);
-    let output = command.output()?;
+    let output = command(options, credentials, &component(name)).arg(url).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} ended with {}: {errors}", output.status);
     Ok(String::from_utf8(output.stdout)?)
-}
-
-/// From the folder that `KRAUBE_WASI_COMPONENTS` names, else from `wasi` in the target folder.
-fn component(name: &str) -> Result<PathBuf> {
-    let named = std::env::var_os("KRAUBE_WASI_COMPONENTS").map(PathBuf::from);
-    // The command is in `<target>/<profile>`.
-    let beside = Path::new(env!("CARGO_BIN_EXE_kraube-wasi")).ancestors().nth(2).map(|target| target.join("wasi"));
-    let file = named.or(beside).ok_or("no target folder")?.join(name).with_extension("wasm");
-    assert!(file.is_file(), "{} is missing: run `cargo xtask wasi`", file.display());
-    Ok(file)
 }
 
 fn credentials(login: &Login, server: &Server, expires_at: Timestamp) -> Result<Credentials> {
