@@ -72,10 +72,12 @@ mod on {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use kraube_core::device::{Device, Polled, Polling};
     use kraube_core::dpop::{Binding, Call, Key, Nonce, Repeat, Repeats, TargetError};
     use kraube_core::http::{Endpoint, Request, Response};
+    use kraube_core::provider::Provider;
     use kraube_core::secret::Secret;
-    use kraube_core::time::Timestamp;
+    use kraube_core::time::{Millis, Timestamp};
     use serde_json::{Value, json};
 
     fn key() -> Key {
@@ -185,6 +187,31 @@ mod on {
         assert_eq!((&dpop["refreshToken"], &dpop["accessToken"]), (&json!("r1"), &json!("a1")));
         assert_eq!((&stored["theirs"], &stored["kraube"]["later"]), (&json!([1]), &json!(true)));
         assert_eq!((&stored["refreshToken"], &stored["accessToken"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn l2_a_login_with_a_code_proves_its_key_in_each_poll_and_takes_a_nonce_at_once() {
+        let response = |status, nonce: Option<&str>, body: &str| {
+            let Input::Replied(replied) = answer(status, nonce, body) else { panic!("it is an answer") };
+            replied
+        };
+        let document =
+            r#"{"device_code":"d","user_code":"AB-CD","verification_uri":"https://auth.example/d","expires_in":60}"#;
+        let provider = Provider::demo("https://auth.example").expect("a valid issuer");
+        let (device, _) = Device::begin(&provider).expect("it is offered");
+        let device = device.bind(Binding::new(key()));
+        let (_, polling) = device.read(response(200, None, document), now()).expect("a code");
+        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (None, Some(Millis(5000))));
+        let receive = |polling: Polling, replied| polling.receive(replied, Timestamp(0), now()).expect("it goes on");
+        let Polled::Pending(polling) = receive(polling, response(400, Some("n1"), WANTS_NONCE)) else {
+            panic!("no tokens were issued")
+        };
+        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (Some("n1"), Some(Millis::ZERO)));
+        let Polled::Done(credentials) = receive(polling, response(200, Some("n2"), ISSUED)) else {
+            panic!("tokens were issued")
+        };
+        let nonce = credentials.binding.as_ref().and_then(Binding::nonce).map(Nonce::as_str);
+        assert_eq!(nonce, Some("n2"), "it is stored with the tokens");
     }
 
     #[test]
