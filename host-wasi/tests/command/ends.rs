@@ -89,10 +89,13 @@ fn what_the_store_said_is_for_the_person_and_not_for_the_component() {
     assert!(!component.concat().contains("hard link"), "{stderr}");
 }
 
+/// What becomes of the requests of a scene.
+type Injected = dyn Fn(&Scene) -> Option<Fault>;
+
 #[test]
 fn nothing_that_is_written_holds_a_secret() {
     let repeats = |token: &str| json!({ "error": "invalid_request", "error_description": format!("of {token}") });
-    let faults: [&dyn Fn(&Scene) -> Option<Fault>; 5] = [
+    let faults: [&Injected; 5] = [
         &|_| None,
         &|scene| {
             let body = repeats(&scene.login.refresh_token).to_string();
