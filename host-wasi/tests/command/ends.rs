@@ -94,11 +94,11 @@ type Injected = dyn Fn(&Scene) -> Option<Fault>;
 
 #[test]
 fn nothing_that_is_written_holds_a_secret() {
-    let repeats = |token: &str| json!({ "error": "invalid_request", "error_description": format!("of {token}") });
     let faults: [&Injected; 5] = [
         &|_| None,
         &|scene| {
-            let body = repeats(&scene.login.refresh_token).to_string();
+            let description = format!("of {}", scene.login.refresh_token);
+            let body = json!({ "error": "invalid_request", "error_description": description }).to_string();
             Some(Fault::before(FaultKind::body(400, "application/json", body)).times(3))
         },
         &|_| Some(Fault::after(FaultKind::Reset).times(3)),
