@@ -216,6 +216,7 @@ impl Polling {
     }
 
     fn ended(self, response: &Response, sent: Timestamp, now: Now) -> Result<Polled, DeviceError> {
+        #[allow(clippy::infallible_destructuring_match, reason = "there are more with the feature `dpop`")]
         let answer = match token::read(&self.client, response, self.binding.is_some(), now) {
             Reading::Answer(answer) => answer,
             #[cfg(feature = "dpop")]

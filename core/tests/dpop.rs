@@ -72,10 +72,12 @@ mod on {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use kraube_core::credential::{Install, NewLogin};
     use kraube_core::device::{Device, Polled, Polling};
     use kraube_core::dpop::{Binding, Call, Key, Nonce, Repeat, Repeats, TargetError};
     use kraube_core::http::{Endpoint, Request, Response};
     use kraube_core::provider::Provider;
+    use kraube_core::record::LoginId;
     use kraube_core::secret::Secret;
     use kraube_core::time::{Millis, Timestamp};
     use serde_json::{Value, json};
@@ -211,7 +213,22 @@ mod on {
             panic!("tokens were issued")
         };
         let nonce = credentials.binding.as_ref().and_then(Binding::nonce).map(Nonce::as_str);
-        assert_eq!(nonce, Some("n2"), "it is stored with the tokens");
+        assert_eq!(nonce, Some("n2"), "it comes with the tokens");
+        let new = NewLogin::Credentials(credentials);
+        let mut step = Install::start(new, LoginId("L1".into()), Policy::default());
+        let stored = loop {
+            let Step::Continue(machine, action) = step else { panic!("it is stored") };
+            step = match action {
+                Action::Lock { .. } => machine.step(Input::Locked(Locked::Held), now()),
+                Action::Read => machine.step(Input::Read(Ok(None)), now()),
+                Action::Write { blob, .. } => break blob,
+                _ => panic!("nothing of the kind"),
+            };
+        };
+        let stored: Value = serde_json::from_slice(stored.bytes()).expect("JSON");
+        let dpop = &stored["kraube"]["dpop"];
+        assert_eq!((&dpop["refreshToken"], &dpop["nonce"]), (&json!("r1"), &json!("n2")));
+        assert_eq!(dpop["key"]["x"], serde_json::from_str::<Value>(KEY).expect("JSON")["x"]);
     }
 
     #[test]

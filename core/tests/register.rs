@@ -161,6 +161,41 @@ fn k1_a_registration_outlives_its_login_and_is_used_for_the_same_alone() {
 }
 
 #[test]
+fn k1_a_login_that_is_done_drops_what_its_registration_replaced_and_nothing_else() {
+    let mut kept = Registrations::default();
+    let other = Provider { issuer: Some("https://other.example".into()), ..provider() };
+    let wider = Provider { scopes: vec!["more".into()], ..provider() };
+    for (provider, client_id) in [(other, "other"), (wider, "wider"), (provider(), "first")] {
+        assert_eq!(begun(&mut kept, provider, None, &format!(r#"{{"client_id": "{client_id}"}}"#)), None);
+    }
+    assert_eq!(begun(&mut kept, provider(), None, "").as_deref(), Some("first"));
+    assert_eq!(begun(&mut kept, provider(), None, r#"{"client_id": "second"}"#), None);
+    let ids = |kept: &Registrations| {
+        let document: Value = serde_json::from_slice(kept.to_blob().bytes()).expect("JSON");
+        let all = document["registrations"].as_array().expect("a list").clone();
+        let mut ids: Vec<_> = all.iter().map(|one| one["clientId"].as_str().expect("a string").to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    // A client of another server, and one that is not known.
+    kept.proved(&Client { client_id: "second".into(), ..stored("https://elsewhere.example") });
+    kept.proved(&stored(ISSUER));
+    assert_eq!(ids(&kept), ["first", "other", "second", "wider"]);
+    kept.proved(&Client { client_id: "second".into(), ..stored(ISSUER) });
+    assert_eq!(ids(&kept), ["other", "second", "wider"]);
+}
+
+#[cfg(feature = "dpop")]
+#[test]
+fn l1_a_server_that_registers_a_client_for_bound_tokens_gets_a_login_that_is_bound() {
+    for (member, bound) in [(r#","dpop_bound_access_tokens":true"#, true), ("", false)] {
+        let body = format!(r#"{{"client_id":"new"{member}}}"#);
+        let (provider, _) = register(provider()).0.read(Ok(json(201, body))).expect("it is registered");
+        assert_eq!(provider.dpop.is_made(), bound);
+    }
+}
+
+#[test]
 fn k1_a_registration_that_may_be_void_is_made_anew() {
     let mut kept = Registrations::default();
     assert_eq!(begun(&mut kept, provider(), None, r#"{"client_id": "first"}"#), None);
