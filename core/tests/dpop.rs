@@ -74,12 +74,12 @@ mod on {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use kraube_core::credential::{Install, NewLogin};
     use kraube_core::device::{Device, Polled, Polling};
-    use kraube_core::dpop::{Binding, Call, Key, Nonce, Repeat, Repeats, TargetError};
+    use kraube_core::dpop::{Binding, Call, Demand, Key, Nonce, Repeat, Repeats, TargetError};
     use kraube_core::http::{Endpoint, Request, Response};
     use kraube_core::provider::Provider;
     use kraube_core::record::LoginId;
     use kraube_core::secret::Secret;
-    use kraube_core::time::{Millis, Timestamp};
+    use kraube_core::time::{Millis, Now, Timestamp};
     use serde_json::{Value, json};
 
     fn key() -> Key {
@@ -284,7 +284,83 @@ mod on {
     }
 
     #[test]
+    fn l2_a_code_is_sent_once_more_with_the_nonce_and_the_tokens_live_from_then() {
+        let client = common::client(Default::default());
+        let request = Request::new(client.token_endpoint.clone(), "text/plain", Secret::new("code=c"));
+        let request = Request { binding: Some(Binding::new(key())), ..request };
+        let new = NewLogin::Code { request, client };
+        let Step::Continue(machine, _) = Install::start(new, LoginId("L1".into()), Policy::default()) else {
+            panic!("the lock comes first")
+        };
+        let Step::Continue(machine, _) = machine.step(Input::Locked(Locked::Held), now()) else {
+            panic!("then it looks")
+        };
+        let Step::Continue(machine, Action::Send { request, .. }) = machine.step(Input::Read(Ok(None)), now()) else {
+            panic!("then the code is sent")
+        };
+        assert_eq!(nonce_of(&request), None);
+        assert!(format!("{machine:?}").contains("Exchange"), "{machine:?}");
+        let later = Now { wall: Timestamp(now().wall.0 + 2000), ..now() };
+        let Step::Continue(machine, Action::Send { request, .. }) =
+            machine.step(answer(400, Some("n1"), WANTS_NONCE), later)
+        else {
+            panic!("it is sent once more")
+        };
+        assert_eq!((nonce_of(&request), request.body.expose()), (Some("n1"), "code=c"));
+        let Step::Continue(_, Action::Write { blob, .. }) = machine.step(answer(200, None, ISSUED), later) else {
+            panic!("the tokens are stored")
+        };
+        let stored: Value = serde_json::from_slice(blob.bytes()).expect("JSON");
+        let dpop = &stored["kraube"]["dpop"];
+        assert_eq!((&dpop["nonce"], &dpop["accessToken"]), (&json!("n1"), &json!("a1")));
+        assert_eq!(dpop["expiresAt"], json!(later.wall.0 + 3_600_000), "{stored}");
+    }
+
+    #[test]
+    fn l4_a_key_that_is_none_makes_the_record_corrupt_and_a_good_one_is_read_as_it_was_given() {
+        let given = key();
+        let jwk: Value = serde_json::from_str(KEY).expect("JSON");
+        let half = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("a string")).expect("base64url");
+        assert_eq!(given.public().as_slice(), [half("x"), half("y")].concat());
+        let text = String::from_utf8(record().bytes().to_vec()).expect("JSON");
+        let state = |text: &str| {
+            status(Ok(Some(Blob::new(text.as_bytes().to_vec()))), &Policy::default(), now().wall).state.code()
+        };
+        assert_eq!(state(&text), "needs_refresh");
+        for (good, bad) in [
+            (r#""EC""#, r#""RSA""#),
+            ("P-256", "P-384"),
+            (r#""x":"l8"#, r#""x":""#),
+            (r#""y":"9V"#, r#""y":""#),
+            (r#""d":"CA"#, r#""d":""#),
+            (r#""d":"#, r#""e":"#),
+        ] {
+            assert_eq!(state(&text.replacen(good, bad, 1)), "corrupt", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_demand_is_made_where_either_makes_it() {
+        let made = |a: Demand, b: bool| a.or(b).is_made();
+        assert!(!Demand::default().is_made() && Demand::BOUND.is_made());
+        assert!(made(Demand::BOUND, false) && made(Demand::default(), true) && !made(Demand::default(), false));
+    }
+
+    #[test]
+    fn a_target_that_gets_no_token_says_why() {
+        for (method, url, code, text) in [
+            ("GET /", "https://a.example", "invalid_method", "such as GET"),
+            ("GET", "ftp://a.example", "invalid_target_url", "this address"),
+        ] {
+            let error = TargetError::check(method, url).expect_err(code);
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
     fn the_private_key_is_in_no_debug_text() {
+        assert!(format!("{:?}", key()).contains(&key().thumbprint()), "one sees which key it is");
         let secret = URL_SAFE_NO_PAD.encode([7; 32]);
         let shown = format!("{:?} {:?}", key(), Binding::new(key()));
         assert!(!shown.contains(&secret[..12]), "{shown}");
