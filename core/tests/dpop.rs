@@ -284,6 +284,19 @@ mod on {
     }
 
     #[test]
+    fn l2_nothing_is_sent_once_more_without_a_nonce_or_for_another_error() {
+        for (status, nonce, body) in [
+            (400, None, WANTS_NONCE),
+            (500, Some("n1"), WANTS_NONCE),
+            (400, Some("n1"), r#"{"error":"invalid_request"}"#),
+        ] {
+            let (machine, _) = to_the_exchange(|_| ());
+            let next = machine.step(answer(status, nonce, body), now());
+            assert!(!matches!(next, Step::Continue(_, Action::Send { .. })), "{status} {nonce:?} {body}");
+        }
+    }
+
+    #[test]
     fn l2_a_code_is_sent_once_more_with_the_nonce_and_the_tokens_live_from_then() {
         let client = common::client(Default::default());
         let request = Request::new(client.token_endpoint.clone(), "text/plain", Secret::new("code=c"));
