@@ -308,7 +308,7 @@ mod on {
             panic!("then the code is sent")
         };
         assert_eq!(nonce_of(&request), None);
-        assert!(format!("{machine:?}").contains("Exchange"), "{machine:?}");
+        assert!(format!("{machine:?}").contains("Exchange { client"), "{machine:?}");
         let later = Now { wall: Timestamp(now().wall.0 + 2000), ..now() };
         let Step::Continue(machine, Action::Send { request, .. }) =
             machine.step(answer(400, Some("n1"), WANTS_NONCE), later)

@@ -31,7 +31,7 @@ pub(crate) fn request_in(request: wit::HttpRequest) -> Result<Request> {
 }
 
 pub(crate) fn response(response: wit::HttpResponse) -> Response {
-    let wit::HttpResponse { status, content_type, retry_after, dpop_nonce: None, body } = response;
+    let wit::HttpResponse { status, content_type, retry_after, body } = response;
     Response::new(status, content_type, retry_after, body)
 }
 
