@@ -12,7 +12,7 @@ pub(crate) fn report(rest: &[String]) -> Result<(), String> {
     tools::cargo_install("cargo-llvm-cov", "0.9.1")?;
     let [cov, profdata] = llvm()?;
     let status = Command::new("cargo")
-        .args(["llvm-cov", "--package", "kraube-core", "--tests", "--branch"])
+        .args(["llvm-cov", "--package", "kraube-core", "--features", "dpop", "--tests", "--branch"])
         .args(rest)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("LLVM_COV", cov)
