@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, num_args = 2, value_names = ["METHOD", "URL"])]
     dpop: Option<Vec<String>>,
     /// The nonce that the resource has answered with (DPoP-Nonce)
-    #[arg(long, value_name = "NONCE", requires = "dpop")]
+    #[arg(long, allow_hyphen_values = true, value_name = "NONCE", requires = "dpop")]
     nonce: Option<String>,
     /// Read a token that was answered with 401 from standard input, and print another one than that
     #[arg(long)]
