@@ -1,7 +1,7 @@
 //! Hosts of components, native processes and Deno on one file: all force refreshes, and some are killed.
 
 use crate::processes::{Helper, start, tell, wait_for_starter};
-use crate::scene::{Scene, quick, source_at};
+use crate::scene::{Left, Scene, quick, source_at};
 use crate::support::{GUEST, Granted, PROVIDER, assert_unlocked, guest, provider, run};
 use kraube_testserver::{Config, Event};
 use serde_json::json;
@@ -20,7 +20,10 @@ const BY_PROVIDERS: u64 = 40;
 fn components_native_processes_and_deno_share_one_login() {
     // Half of this life is the margin, and bounds how often a provider refreshes.
     let members = vec![("expires_in".to_owned(), Some(json!(0.2)))];
-    let scene = Scene::new(Config { token_members: members, ..Config::default() });
+    // Not in memory: Deno keeps away from all of `/dev`.
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let config = Config { token_members: members, ..Config::default() };
+    let scene = Scene::in_directory(config, Left::Nothing, place.path());
     let started = |role: &str| {
         let mut helper = start(role, &scene.file);
         helper.expect("ready");
