@@ -1,6 +1,7 @@
 //! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation of the
 //! right size. (`serde_json` would grow its buffer and leave copies of the secrets behind.)
 
+use crate::http::Response;
 use crate::secret::Secret;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
@@ -171,6 +172,11 @@ pub(crate) fn document<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let is_object = bytes.trim_ascii_start().starts_with(b"{");
     // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
     if is_object { serde_json::from_slice(bytes).ok() } else { None }
+}
+
+/// The same of the body of an answer, where it is not too long to be one.
+pub(crate) fn answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    if body.len() <= Response::MAX_BODY { document(body) } else { None }
 }
 
 /// Reads a string, or null, into a [`Secret`]; for `#[serde(deserialize_with)]`.

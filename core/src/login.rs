@@ -135,8 +135,7 @@ impl Push {
         if !matches!(response.status, 200 | 201) {
             return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status)));
         }
-        let document: Option<Document> =
-            if response.body.len() <= Response::MAX_BODY { json::document(&response.body) } else { None };
+        let document: Option<Document> = json::answer(&response.body);
         let request_uri = document.map(|document| document.request_uri).filter(|uri| !uri.is_empty());
         let request_uri = request_uri.ok_or(BeginError::PushUnreadable)?;
         let parameters = [("client_id", self.pending.client.client_id.as_str()), ("request_uri", &request_uri)];

@@ -83,8 +83,7 @@ impl Registration {
         if !matches!(response.status, 200 | 201) {
             return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status)));
         }
-        let document: Option<Document<'_>> =
-            if response.body.len() <= Response::MAX_BODY { json::document(&response.body) } else { None };
+        let document: Option<Document<'_>> = json::answer(&response.body);
         let document = document.ok_or(RegistrationError::Unreadable)?;
         let fits = |id: &String| !id.is_empty() && id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let client_id = document.client_id.filter(fits).ok_or(RegistrationError::Unreadable)?;

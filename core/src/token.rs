@@ -288,10 +288,8 @@ pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {
         error_description: Option<&'a RawValue>,
     }
     let string = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str(value.get()).ok());
-    match json::document::<Raw<'_>>(body) {
-        Some(raw) if body.len() <= Response::MAX_BODY => {
-            ErrorDocument { error: string(raw.error), description: string(raw.error_description) }
-        }
-        _ => ErrorDocument::default(),
+    match json::answer::<Raw<'_>>(body) {
+        Some(raw) => ErrorDocument { error: string(raw.error), description: string(raw.error_description) },
+        None => ErrorDocument::default(),
     }
 }
