@@ -281,20 +281,20 @@ fn lock_file(facts: &Facts) -> Finding {
     const CHECK: &str = "lock file";
     match &facts.lock_file {
         LockFile::Missing => ok(CHECK, "there is none yet; whoever locks first creates it"),
-        LockFile::Free => ok(CHECK, "no process that can be seen from here holds it; it stays, and means nothing then"),
+        LockFile::Free => ok(CHECK, "no process that can be seen here holds it"),
         LockFile::Unknown => ok(CHECK, "it is there; this system does not tell who holds it"),
         LockFile::Unusable(why) => {
             failure(CHECK, why, "remove it while no program uses these credentials; the next one creates it anew")
         }
         LockFile::Held { pid, stopped: false } => warning(
             CHECK,
-            format!("process {pid} holds it, as for a refresh; others wait for it"),
+            format!("process {pid} holds it, as for a refresh; others wait"),
             "look again in a minute; where it is still that process, see what it waits for",
         ),
         LockFile::Held { pid, stopped: true } => failure(
             CHECK,
             format!("process {pid} holds it and is stopped: nobody can refresh or log in meanwhile"),
-            format!("let it go on: kill -CONT {pid}; or end it: kill -KILL {pid}"),
+            format!("kill -CONT {pid} lets it go on, kill -KILL {pid} ends it"),
         ),
     }
 }

@@ -151,10 +151,23 @@ mod imp {
             let fields: Vec<_> = line.split_ascii_whitespace().collect();
             (fields.get(5) == Some(&file.as_str())).then(|| fields.get(4)?.parse().ok()).flatten()
         };
-        match locks.lines().find_map(holder) {
-            Some(pid) => LockFile::Held { pid, stopped: is_stopped(pid) },
-            None => LockFile::Free,
-        }
+        let Some(named) = locks.lines().find_map(holder) else { return LockFile::Free };
+        // A lock is one of the open file, which a child may have from the process that locked it and has ended since.
+        let lives = Path::new(&format!("/proc/{named}")).exists();
+        let pid = if lives { named } else { inheritor(&file).unwrap_or(named) };
+        LockFile::Held { pid, stopped: is_stopped(pid) }
+    }
+
+    /// A process that has this file open, and with it its lock.
+    fn inheritor(file: &str) -> Option<u32> {
+        let file = format!(" {file} ");
+        let locks_it = |info: &str| info.lines().any(|line| line.starts_with("lock:") && line.contains(&file));
+        let holds = |pid: &u32| {
+            let open = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+            open.filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok()).any(|info| locks_it(&info))
+        };
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).find(holds)
     }
 
     fn is_stopped(pid: u32) -> bool {

@@ -202,7 +202,7 @@ fn who_holds_the_lock_is_told_without_touching_it() {
     assert_eq!((stopped.code, place()), (1, before.clone()), "{stopped:?}");
     for said in [
         &format!("failure  lock file    process {pid} holds it and is stopped"),
-        &format!("kill -CONT {pid};"),
+        &format!("kill -CONT {pid} lets it go on"),
         "warning  login        in doubt",
         "-> see to the process that holds the lock file",
     ] {
@@ -216,6 +216,27 @@ fn who_holds_the_lock_is_told_without_touching_it() {
     assert!(dead.stdout.contains("-> the next `kraube token` settles it"), "{dead:?}");
     assert_eq!(world.run(&["token"]).code, 0);
     assert_eq!(findings(&world.run(&["doctor", "--json"]))["login"].0, "ok");
+}
+
+/// `flock(1)` starts a program with the lock; the lock goes on with that.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lock_that_outlived_its_process_is_held_by_a_child() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let lock = world.path().with_extension("json.lock");
+    let mut command = Command::new("flock");
+    command.arg(&lock).args(["sh", "-c", "echo $$; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = Holder(command.spawn().expect("it starts"));
+    let (stdin, stdout) = (holder.0.stdin.take(), holder.0.stdout.take().expect("a pipe"));
+    let mut child = String::new();
+    BufReader::new(stdout).read_line(&mut child).expect("it has the lock");
+    drop(holder);
+    let run = world.run(&["doctor"]);
+    drop(stdin);
+    assert!(run.stdout.contains(&format!("lock file    process {} holds it", child.trim())), "{run:?}");
 }
 
 #[test]
