@@ -1,11 +1,11 @@
 //! The guide: pages that are longer than a comment. Where a page refers to another one, its file names that file; the first
 //! definition of a reference counts, which for rustdoc is the module.
 
-#[doc = "[login_browser]: super::login_browser"]
-#[doc = "[login_device]: super::login_device"]
-#[doc = "[login_paste]: super::login_paste"]
-#[doc = "[logout]: super::logout"]
-#[doc = "[mcp]: super::mcp\n"]
+#[doc = "[login_browser]: self::login_browser"]
+#[doc = "[login_device]: self::login_device"]
+#[doc = "[login_paste]: self::login_paste"]
+#[doc = "[logout]: self::logout"]
+#[doc = "[mcp]: self::mcp\n"]
 #[doc = include_str!("../docs/login.md")]
 pub mod login {}
 

@@ -309,7 +309,9 @@ fn a_person_who_says_no_is_heard() {
 #[test]
 fn what_is_missing_is_said_before_a_browser_opens() {
     let world = World::new();
-    world.run(&["login"]).fails(1, &["there is no client id for the provider claude", "--client-id, KRAUBE_CLIENT_ID"]);
+    world
+        .run(&["login"])
+        .fails(1, &["there is no client id for the provider claude", "--client-id, KRAUBE_CLIENT_ID", "hint: without"]);
     world.run(&["login", "--provider", "nobody"]).fails(1, &["there is no provider \"nobody\""]);
     world.run(&["login", "--provider", "demo"]).fails(1, &["KRAUBE_DEMO_ISSUER"]);
     for args in [

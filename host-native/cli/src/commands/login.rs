@@ -191,8 +191,11 @@ fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
 impl From<LoginError> for Failed {
     fn from(error: LoginError) -> Self {
         let failed = Self::of((&error).into(), &error);
-        let nothing = matches!(error, LoginError::NothingPending);
-        let hint = if nothing { Some("begin one with `kraube login --start`") } else { error.hint() };
+        let hint = match error.code() {
+            "nothing_pending" => Some("begin one with `kraube login --start`"),
+            "missing_client_id" => Some("without an application and an account, `kraube demo` shows how it works"),
+            _ => error.hint(),
+        };
         hint.into_iter().fold(failed, Self::hint)
     }
 }
