@@ -72,11 +72,34 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// A span of time on the command line: `10m`, `90s`, `1h 30m`, or a number of seconds.
-pub(crate) fn parse_span(text: &str) -> Result<Duration, humantime::DurationError> {
+pub(crate) fn parse_span(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text),
+        Err(_) => humantime::parse_duration(text).map_err(|_| "give it as 10m, 90s or 1h, or as a number of seconds"),
     }
+}
+
+/// The lines of a text that fit into so many columns. Words stay whole, however long they are.
+pub(crate) fn lines(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::<String>::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// How many columns standard output has; no end to them where it is no terminal.
+pub(crate) fn columns() -> usize {
+    console::Term::stdout()
+        .size_checked()
+        .filter(|_| io::stdout().is_terminal())
+        .map_or(usize::MAX, |(_, columns)| columns.into())
 }
 
 /// The last moment that can be written as a date is as good as any later one.
@@ -112,6 +135,14 @@ mod tests {
         assert_eq!(parse_span("1h 30m"), Ok(Duration::from_secs(5400)));
         assert!(parse_span("soon").is_err());
         assert!(parse_span("-5").is_err());
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words() {
+        assert_eq!(lines("one two three", 7), ["one two", "three"]);
+        assert_eq!(lines("a-long-word b", 4), ["a-long-word", "b"]);
+        assert_eq!(lines("as it is", usize::MAX), ["as it is"]);
+        assert_eq!(lines("", 5), [""]);
     }
 
     #[test]
