@@ -306,13 +306,13 @@ fn a_resource_at_the_root_is_named_with_a_slash_or_without() {
 
 #[test]
 fn scheme_and_host_of_a_resource_may_be_written_in_capitals() {
-    let resource = json!({"resource": "https://mcp.example/V1", "authorization_servers": [ISSUER]});
-    let place = "https://mcp.example/.well-known/oauth-protected-resource/V1";
+    let resource = json!({"resource": "https://m.io/V1", "authorization_servers": [ISSUER]});
+    let place = "https://m.io/.well-known/oauth-protected-resource/V1";
     let network = [(place, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
-    let found = of_resource("HTTPS://MCP.Example/V1", &network).expect("it is the same");
-    assert_eq!(found.resource.as_deref(), Some("https://mcp.example/V1"));
+    let found = of_resource("HTTPS://M.io/V1", &network).expect("it is the same");
+    assert_eq!(found.resource.as_deref(), Some("https://m.io/V1"));
     // The path is another one.
-    assert_eq!(code(of_resource("https://mcp.example/v1", &network)), "no_resource_metadata");
+    assert_eq!(code(of_resource("https://m.io/v1", &network)), "no_resource_metadata");
     assert_eq!(code(Discovery::of_resource("MCP.example")), "invalid_address");
 }
 
