@@ -71,7 +71,7 @@ fn shown_code(url: &str) -> String {
 fn logged_in(world: &World, (code, said): (Option<i32>, String)) {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("Logged in. The credentials are in {}\n", world.path().display())), "{said}");
-    assert!(said.contains("it is refreshed when it is due.\n"), "{said}");
+    assert!(said.contains("It is refreshed when it is due.\n"), "{said}");
     let mode = std::fs::metadata(world.path()).expect("stored").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let token = world.stored("accessToken");

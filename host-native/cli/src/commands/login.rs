@@ -175,14 +175,14 @@ fn enter_code(instructions: &Instructions) {
 fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
     // Without a full stop, so that the path can be picked with a double click.
     ui::say(format_args!("Logged in. The credentials are in {}", ui::plain(&path.display().to_string())));
-    let until = format!(
-        "The access token lives until {} ({}); ",
+    ui::say(format_args!(
+        "The access token lives until {} ({}).",
         ui::date(credentials.expires_at),
         ui::relative(credentials.expires_at)
-    );
+    ));
     ui::say(match credentials.refresh_token {
-        Some(_) => until + "it is refreshed when it is due.",
-        None => until + "the server gave no refresh token, so log in again then.",
+        Some(_) => "It is refreshed when it is due.",
+        None => "The server gave no refresh token, so log in again then.",
     });
     ui::say("`kraube token` prints it, and `kraube exec` runs a program with it.");
     Ok(Code::Ok)
