@@ -79,23 +79,16 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
-/// The lines of a text that fit into so many columns. Words stay whole, however long they are.
-pub(crate) fn lines(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = Vec::<String>::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+/// A text that is to begin in this column of standard output, and goes on there in the next lines. Words stay whole, however
+/// long they are.
+pub(crate) fn indented(text: &str, column: usize) -> String {
+    let width = columns().saturating_sub(column);
+    let options = textwrap::Options::new(width).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).join(&format!("\n{:column$}", ""))
 }
 
 /// How many columns standard output has; no end to them where it is no terminal.
-pub(crate) fn columns() -> usize {
+fn columns() -> usize {
     console::Term::stdout()
         .size_checked()
         .filter(|_| io::stdout().is_terminal())
@@ -135,14 +128,6 @@ mod tests {
         assert_eq!(parse_span("1h 30m"), Ok(Duration::from_secs(5400)));
         assert!(parse_span("soon").is_err());
         assert!(parse_span("-5").is_err());
-    }
-
-    #[test]
-    fn a_text_is_broken_between_words() {
-        assert_eq!(lines("one two three", 7), ["one two", "three"]);
-        assert_eq!(lines("a-long-word b", 4), ["a-long-word", "b"]);
-        assert_eq!(lines("as it is", usize::MAX), ["as it is"]);
-        assert_eq!(lines("", 5), [""]);
     }
 
     #[test]

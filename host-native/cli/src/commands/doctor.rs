@@ -68,13 +68,10 @@ fn write_line(Finding { check, level, text, advice, .. }: &Finding, out: &mut dy
     const LEVEL: usize = 8;
     const CHECK: usize = 13;
     const INDENT: usize = LEVEL + 1 + CHECK;
-    let columns = ui::columns().saturating_sub(INDENT);
-    let text = ui::lines(&ui::plain(text), columns);
-    write!(out, "{style}{:<LEVEL$}{style:#} {check:<CHECK$}", level.code())?;
-    writeln!(out, "{}", text.join(&format!("\n{:INDENT$}", "")))?;
+    let text = ui::indented(&ui::plain(text), INDENT);
+    writeln!(out, "{style}{:<LEVEL$}{style:#} {check:<CHECK$}{text}", level.code())?;
     if let Some(advice) = advice {
-        let advice = ui::lines(&ui::plain(advice), columns.saturating_sub(3));
-        writeln!(out, "{:INDENT$}-> {}", "", advice.join(&format!("\n{:INDENT$}   ", "")))?;
+        writeln!(out, "{:INDENT$}-> {}", "", ui::indented(&ui::plain(advice), INDENT + 3))?;
     }
     Ok(())
 }
