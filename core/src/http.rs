@@ -1,6 +1,7 @@
 //! One HTTP exchange as data. The host performs it; what it means is decided here in the core.
 
 use crate::dpop::{Binding, Nonce};
+use crate::json;
 use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -73,6 +74,10 @@ impl Endpoint {
             "http" if is_loopback(host) => Ok(Self(url.into())),
             _ => Err(EndpointError::Scheme),
         }
+    }
+
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        Self::parse(&json::text(json)?).ok()
     }
 
     /// A URL of this program, which the tests have parsed.

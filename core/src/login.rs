@@ -6,7 +6,7 @@ pub use crate::callback::{Callback, Ignored, state_in_pasted};
 use crate::callback::{self, Parameters};
 use crate::dpop::Demand;
 use crate::http::{Endpoint, Request, Response, SendError};
-use crate::json::{self, Value};
+use crate::json::{self, Members, Value};
 use crate::machine::Blob;
 use crate::pkce::{Entropy, Verifier};
 use crate::provider::{Client, MissingClientId, Provider};
@@ -20,7 +20,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde::Deserialize;
 
 /// How long a saved [`Pending`] can be restored.
 pub const PENDING_LIFE: Millis = Millis::from_secs(600);
@@ -89,7 +88,7 @@ impl Login {
         let url = AuthorizationUrl::build(&provider.authorization_endpoint, parameters.iter().copied())?;
         let push = if provider.require_pushed_authorization_requests {
             let endpoint = provider.pushed_authorization_request_endpoint.clone();
-            Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, parameters.iter().copied()))
+            Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, &parameters))
         } else {
             None
         };
@@ -127,16 +126,12 @@ impl Push {
     /// # Errors
     /// [`BeginError::PushUnreachable`], [`BeginError::PushRefused`], [`BeginError::PushUnreadable`]
     pub fn read(self, answer: Result<Response, SendError>) -> Result<(Pending, AuthorizationUrl), BeginError> {
-        #[derive(Deserialize)]
-        struct Document {
-            request_uri: String,
-        }
         let response = answer.map_err(|error| BeginError::PushUnreachable(error.detail))?;
         if !matches!(response.status, 200 | 201) {
             return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status)));
         }
-        let document: Option<Document> = json::answer(&response.body);
-        let request_uri = document.map(|document| document.request_uri).filter(|uri| !uri.is_empty());
+        let mut document = Members::answer(&response.body).ok_or(BeginError::PushUnreadable)?;
+        let request_uri = document.text("request_uri").filter(|uri| document.fits() && !uri.is_empty());
         let request_uri = request_uri.ok_or(BeginError::PushUnreadable)?;
         let parameters = [("client_id", self.pending.client.client_id.as_str()), ("request_uri", &request_uri)];
         let url = AuthorizationUrl::build(&self.endpoint, parameters.into_iter())?;
@@ -268,21 +263,21 @@ impl Pending {
     /// The attempt as bytes, to be finished by another process or after the page was left. They hold the verifier:
     /// store them where only the user can read them, and delete them after use. `None`: it has had its response.
     pub fn save(&self, now: Timestamp) -> Option<Blob> {
-        let client = serde_json::to_string(&self.client).ok()?;
+        let client = self.client.to_json();
         let created = now.0.to_string();
         let (version, dpop) = saved_as(self.dpop);
         let version = version.to_string();
-        let members = [
-            ("version", Value::Json(&version)),
-            ("created", Value::Json(&created)),
-            ("client", Value::Json(&client)),
-            ("redirectUri", Value::Text(&self.redirect_uri)),
-            ("state", Value::Text(self.state.expose())),
-            ("verifier", Value::Text(self.verifier.as_ref()?.expose())),
-            ("expectsIss", Value::Json(if self.expects_iss { "true" } else { "false" })),
-        ];
-        let dpop = dpop.map(|dpop| ("dpop", Value::Json(dpop)));
-        Some(Blob::new(json::object(members.into_iter().chain(dpop)).into_bytes()))
+        let saved = json::object(&[
+            ("version", Some(Value::Json(&version))),
+            ("created", Some(Value::Json(&created))),
+            ("client", Some(Value::Json(&client))),
+            ("redirectUri", Some(Value::Text(&self.redirect_uri))),
+            ("state", Some(Value::Text(self.state.expose()))),
+            ("verifier", Some(Value::Text(self.verifier.as_ref()?.expose()))),
+            ("expectsIss", Some(Value::Json(if self.expects_iss { "true" } else { "false" }))),
+            ("dpop", dpop.map(Value::Json)),
+        ]);
+        Some(Blob::new(saved.into_bytes()))
     }
 
     /// Takes a saved attempt up again, within [`PENDING_LIFE`].
@@ -290,27 +285,22 @@ impl Pending {
     /// # Errors
     /// [`RestoreError`]: a new login is needed.
     pub fn restore(bytes: &[u8], now: Timestamp) -> Result<Self, RestoreError> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u64,
-        }
-        let Version { version } = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        let mut members = Members::parse(bytes).ok_or(RestoreError::Unreadable)?;
+        let version: Option<u64> = members.value("version", json::whole);
+        let version = version.filter(|_| members.fits()).ok_or(RestoreError::Unreadable)?;
         if version != SAVED_VERSION && version != saved_as(DEMANDED).0 {
             return Err(RestoreError::Version);
         }
-        let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        let saved = Saved::read(members).ok_or(RestoreError::Unreadable)?;
         if version != saved_as(saved.dpop).0 {
             return Err(RestoreError::Version);
         }
-        let created = Timestamp(saved.created);
+        let created = saved.created;
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);
         }
-        let state = saved.state.filter(|state| !state.is_empty()).ok_or(RestoreError::Unreadable)?;
-        let verifier = saved.verifier.and_then(Verifier::restore).ok_or(RestoreError::Unreadable)?;
-        let redirect_uri = String::from(saved.redirect_uri);
-        let (expects_iss, dpop) = (saved.expects_iss, saved.dpop);
-        Ok(Self { client: saved.client, redirect_uri, state, verifier: Some(verifier), expects_iss, dpop })
+        let Saved { client, redirect_uri, state, verifier, expects_iss, dpop, .. } = saved;
+        Ok(Self { client, redirect_uri: redirect_uri.into(), state, verifier: Some(verifier), expects_iss, dpop })
     }
 
     fn judge(&mut self, callback: Callback<'_>) -> Result<Verdict, Ignored> {
@@ -579,17 +569,27 @@ const DEMANDED: Demand = Demand::BOUND;
 const DEMANDED: Demand = Demand::NONE;
 
 /// What [`Pending::save`] writes.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Saved {
-    created: u64,
+    created: Timestamp,
     client: Client,
     redirect_uri: Endpoint,
-    #[serde(deserialize_with = "json::secret")]
-    state: Option<Secret>,
-    #[serde(deserialize_with = "json::secret")]
-    verifier: Option<Secret>,
+    state: Secret,
+    verifier: Verifier,
     expects_iss: bool,
-    #[serde(default)]
     dpop: Demand,
+}
+
+impl Saved {
+    fn read(mut members: Members<'_>) -> Option<Self> {
+        let saved = Self {
+            created: members.value("created", json::whole).map(Timestamp)?,
+            client: members.value("client", Client::from_json)?,
+            redirect_uri: members.value("redirectUri", Endpoint::from_json)?,
+            state: members.secret("state").filter(|state| !state.is_empty())?,
+            verifier: members.secret("verifier").and_then(Verifier::restore)?,
+            expects_iss: members.value("expectsIss", json::flag)?,
+            dpop: members.value("dpop", Demand::from_json).unwrap_or_default(),
+        };
+        members.fits().then_some(saved)
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::dpop::Demand;
 use crate::http::{Endpoint, EndpointError};
+use crate::json::{self, Members, Value};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -98,30 +99,62 @@ pub enum LoopbackHost {
 
 /// What a refresh and a revocation need to know, kept beside the tokens since the login: so every process on every host
 /// refreshes from the stored record alone. Stored as JSON; members that are not known are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     /// The name of the provider profile at login.
     pub name: String,
     /// The issuer identifier (RFC 8414 section 2), where the server has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// The token endpoint (RFC 6749 section 3.2).
     pub token_endpoint: Endpoint,
     /// The revocation endpoint (RFC 7009), where the server has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<Endpoint>,
     /// The client identifier (RFC 6749 section 2.2) that the tokens were issued to.
     pub client_id: String,
     /// How token requests are encoded.
-    #[serde(default)]
     pub body: TokenBody,
     /// Statuses, beside the error code `invalid_grant`, by which this server says that a refresh token is refused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_statuses: Vec<u16>,
     /// The resource that the tokens are for (RFC 8707), where one was named at login.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+}
+
+impl Client {
+    /// As it is stored: a JSON object, with the members in camel case.
+    pub fn to_json(&self) -> String {
+        let statuses: Vec<String> = self.refused_statuses.iter().map(ToString::to_string).collect();
+        let statuses = format!("[{}]", statuses.join(","));
+        json::object(&[
+            ("name", Some(Value::Text(&self.name))),
+            ("issuer", self.issuer.as_deref().map(Value::Text)),
+            ("tokenEndpoint", Some(Value::Text(self.token_endpoint.as_str()))),
+            ("revocationEndpoint", self.revocation_endpoint.as_ref().map(|url| Value::Text(url.as_str()))),
+            ("clientId", Some(Value::Text(&self.client_id))),
+            ("body", Some(Value::Text(self.body.name()))),
+            ("refusedStatuses", (!self.refused_statuses.is_empty()).then_some(Value::Json(&statuses))),
+            ("resource", self.resource.as_deref().map(Value::Text)),
+        ])
+    }
+
+    /// Reads what [`to_json`](Self::to_json) writes; `None` where it is anything else.
+    pub fn from_json(json: &str) -> Option<Self> {
+        let mut members = Members::parse(json.as_bytes())?;
+        let client = Self {
+            name: members.text("name")?,
+            issuer: members.text("issuer"),
+            token_endpoint: members.value("tokenEndpoint", Endpoint::from_json)?,
+            revocation_endpoint: members.nullable("revocationEndpoint", Endpoint::from_json),
+            client_id: members.text("clientId")?,
+            body: members.value("body", TokenBody::from_json).unwrap_or_default(),
+            refused_statuses: members.value("refusedStatuses", statuses).unwrap_or_default(),
+            resource: members.text("resource"),
+        };
+        members.fits().then_some(client)
+    }
+}
+
+fn statuses(json: &str) -> Option<Vec<u16>> {
+    json::list(json)?.map(json::whole).collect()
 }
 
 /// How token requests are encoded.
@@ -133,6 +166,22 @@ pub enum TokenBody {
     Form,
     /// A JSON object with the same members.
     Json,
+}
+
+impl TokenBody {
+    /// Its name, as it is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Json => "json",
+        }
+    }
+
+    /// The one that this JSON text names.
+    pub fn from_json(json: &str) -> Option<Self> {
+        let name = json::text(json)?;
+        [Self::Form, Self::Json].into_iter().find(|body| body.name() == name)
+    }
 }
 
 /// The provider has no client identifier.

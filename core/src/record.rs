@@ -14,7 +14,6 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde_json::value::RawValue;
 
 /// Identifies a login through all its rotations. A different one means that somebody logged in anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,10 +210,10 @@ impl Record {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(RecordError::Empty);
         }
-        let mut members = Members::parse(bytes)?;
+        let mut members = Members::each_once(bytes)?;
         let mut record = Self::blank();
         record.take_tokens(&mut members)?;
-        let ours = members.take("kraube").map(|raw| Members::parse(raw.get().as_bytes())).and_then(Result::ok);
+        let ours = members.take("kraube").and_then(|raw| Members::each_once(raw.as_bytes()).ok());
         record.unknown = members.rest();
         if let Some(mut ours) = ours {
             dpop::read(&mut ours, &mut record)?;
@@ -328,7 +327,7 @@ impl Record {
     }
 
     fn to_text(&self) -> String {
-        json::exactly(|sink| {
+        json::exactly(&|sink| {
             let mut top = Writer::open(sink, "  ");
             if self.binding.is_none() {
                 self.write_tokens(&mut top);
@@ -346,7 +345,7 @@ impl Record {
     pub(crate) fn take_tokens(&mut self, members: &mut Members<'_>) -> Result<(), RecordError> {
         self.refresh_token = token(members.take("refreshToken"))?;
         self.access_token = token(members.take("accessToken"))?;
-        self.expires_at = members.take("expiresAt").and_then(|raw| time(raw.get()));
+        self.expires_at = members.value("expiresAt", time);
         Ok(())
     }
 
@@ -391,16 +390,16 @@ impl Record {
     }
 
     fn read_ours(&mut self, ours: &mut Members<'_>) {
-        let fits = ours.value::<String>("for").is_some_and(|text| text == self.pair().to_string());
-        self.login = ours.value::<String>("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
-        self.client = ours.value("provider");
-        let scope = ours.value("scope");
-        let obtained_at = ours.take("obtainedAt").and_then(|raw| time(raw.get()));
-        let redeeming = ours.take("redeeming").map(|raw| mark(raw.get()));
-        let retry_at = ours.take("retryAt").and_then(|raw| time(raw.get()));
-        let retries = ours.value("retries").unwrap_or(0);
-        let last_status = ours.value("lastStatus");
-        let refused = ours.take("refused").map(|raw| refusal(raw.get()));
+        let fits = ours.text("for").is_some_and(|text| text == self.pair().to_string());
+        self.login = ours.text("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
+        self.client = ours.value("provider", Client::from_json);
+        let scope = ours.text("scope");
+        let obtained_at = ours.value("obtainedAt", time);
+        let redeeming = ours.take("redeeming").map(mark);
+        let retry_at = ours.value("retryAt", time);
+        let retries = ours.value("retries", json::whole).unwrap_or(0);
+        let last_status = ours.value("lastStatus", json::whole);
+        let refused = ours.take("refused").map(refusal);
         self.unknown_inside = core::mem::take(ours).rest();
         // Other tokens than these members were written for: another program was here, and they say nothing any more.
         if fits {
@@ -421,7 +420,7 @@ impl Record {
             ours.string("login", &login.0);
         }
         if let Some(client) = &self.client {
-            ours.raw("provider", &serde_json::to_string(client).unwrap_or_else(|_| "null".into()));
+            ours.raw("provider", &client.to_json());
         }
         if let Some(binding) = &self.binding {
             binding.write(&mut ours, self);
@@ -476,10 +475,10 @@ impl fmt::Debug for Record {
 }
 
 /// A token: absent, null and blank are all "none".
-fn token(raw: Option<&RawValue>) -> Result<Option<Secret>, RecordError> {
-    let Some(raw) = raw else { return Ok(None) };
-    let text: Option<String> = serde_json::from_slice(raw.get().as_bytes()).map_err(|_| RecordError::Mistyped)?;
-    Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
+fn token(raw: Option<&str>) -> Result<Option<Secret>, RecordError> {
+    let Some(raw) = raw.filter(|raw| *raw != "null") else { return Ok(None) };
+    let text = json::text(raw).ok_or(RecordError::Mistyped)?;
+    Ok(Some(text).filter(|text| !text.is_empty()).map(Secret::new))
 }
 
 /// A moment in Unix milliseconds. Other programs write fractions, strings and seconds: a value below 10^11 is before
@@ -494,13 +493,13 @@ fn time(raw: &str) -> Option<Timestamp> {
 
 /// A mark that cannot be read in full is a mark all the same: somebody was about to spend the token.
 fn mark(raw: &str) -> Mark {
-    let mut members = Members::parse(raw.as_bytes()).unwrap_or_default();
-    let at = members.take("at").and_then(|raw| time(raw.get())).unwrap_or_default();
-    Mark { run: members.value("run").unwrap_or_default(), at }
+    let mut members = Members::each_once(raw.as_bytes()).unwrap_or_default();
+    let at = members.value("at", time).unwrap_or_default();
+    Mark { run: members.text("run").unwrap_or_default(), at }
 }
 
 fn refusal(raw: &str) -> Refusal {
-    let reason: Option<String> = Members::parse(raw.as_bytes()).unwrap_or_default().value("reason");
+    let reason = Members::each_once(raw.as_bytes()).unwrap_or_default().text("reason");
     match reason.as_deref() {
         Some("rotation_lost") => Refusal::RotationLost,
         Some(_) | None => Refusal::Revoked,

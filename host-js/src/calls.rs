@@ -140,7 +140,7 @@ fn client_and_token(mut given: Object<'_>) -> Read<(Client, Secret)> {
 }
 
 fn needed_client(given: &mut Object<'_>) -> Read<Client> {
-    let client = given.document("client");
+    let client = given.client("client");
     given.need("client", client)
 }
 

@@ -1,10 +1,8 @@
 //! Reading JSON that JavaScript hands over, member by member, with an error that names the member and never its value.
 
 use kraube_core::http::Endpoint;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::fmt;
+use kraube_core::json::{self, Members};
+use kraube_core::provider::Client;
 
 /// What is wrong with a value that crossed. Never holds a part of the value.
 #[derive(Clone)]
@@ -16,7 +14,7 @@ pub(crate) type Read<T> = Result<T, Wrong>;
 /// type reads as absent, and the first of them is the error of whatever fails next, the [`end`](Self::end) at the latest: to
 /// leave at each one would need code everywhere for dropping what was read before.
 pub(crate) struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Members<'a>,
     /// How errors call it.
     path: String,
     wrong: Option<Wrong>,
@@ -24,78 +22,64 @@ pub(crate) struct Object<'a> {
 
 impl<'a> Object<'a> {
     pub(crate) fn parse(json: &'a str, path: &str) -> Read<Self> {
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(Members(members)) => Ok(Self { members, path: path.into(), wrong: None }),
-            Err(_) => Err(Wrong([path, " must be an object"].concat())),
+        match Members::parse(json.as_bytes()) {
+            Some(members) => Ok(Self { members, path: path.into(), wrong: None }),
+            None => Err(Wrong([path, " must be an object"].concat())),
         }
     }
 
-    /// The JSON of a member; `None` where it is absent or null.
+    /// The JSON of a member; `None` where it is absent.
     pub(crate) fn json(&mut self, name: &str) -> Option<&'a str> {
-        let at = self.members.iter().position(|(other, _)| other == name)?;
-        let json = self.members.remove(at).1.get();
-        (json != "null").then_some(json)
+        self.members.take(name)
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(other, _)| other == name)
+    /// A member that is read as what it must be; `None` where it is absent or null.
+    pub(crate) fn value<T>(&mut self, name: &str, what: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+        let value = read(self.json(name).filter(|json| *json != "null")?);
+        if value.is_none() {
+            self.wrong = Some(self.wrong(name, what));
+        }
+        value
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        let json = self.json(name)?;
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(text) => Some(text),
-            Err(_) => self.mistake([&self.path_of(name), " must be a string"].concat()),
-        }
+        self.value(name, "a string", json::text)
     }
 
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        match self.json(name)? {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => self.mistake([&self.path_of(name), " must be true or false"].concat()),
-        }
+        self.value(name, "true or false", json::flag)
     }
 
-    /// A number that is not negative. Fractions are cut off, what is too large is the largest.
+    /// Fractions are cut off, what is too large is the largest.
     pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
-        let digits = self.json(name)?.split('.').next().unwrap_or_default();
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return self.mistake([&self.path_of(name), " must be a number that is not negative"].concat());
-        }
-        Some(digits.parse().unwrap_or(u64::MAX))
+        self.value(name, "a number that is not negative", json::decimal)
+    }
+
+    pub(crate) fn client(&mut self, name: &str) -> Option<Client> {
+        self.value(name, "a client", Client::from_json)
     }
 
     pub(crate) fn object(&mut self, name: &str) -> Option<Self> {
-        let path = self.path_of(name);
-        match Self::parse(self.json(name)?, &path) {
+        let json = self.json(name).filter(|json| *json != "null")?;
+        match Self::parse(json, &self.path_of(name)) {
             Ok(object) => Some(object),
-            Err(Wrong(message)) => self.mistake(message),
+            Err(wrong) => self.mistake(wrong),
         }
     }
 
     pub(crate) fn endpoint(&mut self, name: &str) -> Option<Endpoint> {
         match Endpoint::parse(&self.text(name)?) {
             Ok(endpoint) => Some(endpoint),
-            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
-        }
-    }
-
-    /// A document of the core. Its own error says what is wrong with it.
-    pub(crate) fn document<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let json = self.json(name)?;
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(document) => Some(document),
-            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
+            Err(error) => self.mistake(Wrong([&self.path_of(name), ": ", &error.to_string()].concat())),
         }
     }
 
     /// Takes the last member, whose value must be a string.
     pub(crate) fn next_text(&mut self) -> Option<(String, String)> {
-        let name = self.members.last()?.0.clone().into_owned();
-        match self.text(&name) {
+        let (name, json) = self.members.pop()?;
+        match json::text(json) {
             Some(text) => Some((name, text)),
-            None => self.mistake([&self.path_of(&name), " must be a string"].concat()),
+            None => self.mistake(self.wrong(&name, "a string")),
         }
     }
 
@@ -109,11 +93,11 @@ impl<'a> Object<'a> {
     }
 
     /// Nothing may be left, and nothing may have been wrong.
-    pub(crate) fn end(self) -> Read<()> {
-        match (&self.wrong, self.members.last()) {
+    pub(crate) fn end(mut self) -> Read<()> {
+        match (self.wrong.take(), self.members.pop()) {
             (None, None) => Ok(()),
-            (Some(wrong), _) => Err(wrong.clone()),
-            (None, Some((name, _))) => Err(Wrong([&self.path_of(name), " is not known"].concat())),
+            (Some(wrong), _) => Err(wrong),
+            (None, Some((name, _))) => Err(Wrong([&self.path_of(&name), " is not known"].concat())),
         }
     }
 
@@ -121,8 +105,8 @@ impl<'a> Object<'a> {
         self.wrong.clone().unwrap_or(Wrong(message))
     }
 
-    fn mistake<T>(&mut self, message: String) -> Option<T> {
-        self.wrong = Some(self.first(message));
+    fn mistake<T>(&mut self, wrong: Wrong) -> Option<T> {
+        self.wrong.get_or_insert(wrong);
         None
     }
 
@@ -134,28 +118,4 @@ impl<'a> Object<'a> {
 /// A number of JavaScript as a whole one; `None` where it is negative, infinite or none.
 pub(crate) fn whole(number: f64) -> Option<u64> {
     (number >= 0.0 && number.is_finite()).then_some(number as u64)
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Visit).map(Self)
-    }
 }

@@ -6,9 +6,10 @@ use crate::write::Cross;
 use kraube_core::credential::{Baseline, NewLogin, Wanted};
 use kraube_core::dpop::Demand;
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
+use kraube_core::json;
 use kraube_core::machine::{Blob, Input, Locked, StoreError, StoreErrorKind, WriteError};
 use kraube_core::policy::Policy;
-use kraube_core::provider::{Provider, RedirectRules};
+use kraube_core::provider::{Provider, RedirectRules, TokenBody};
 use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Timestamp};
@@ -55,13 +56,10 @@ pub(crate) fn found(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Resul
         return Ok(Err(store_error(error)?));
     }
     // Left out is not the same as nothing stored: a slip of the host must not read as a logout.
-    if !given.has("blob") {
-        return Err(given.wrong("blob", "bytes, a string or null"));
-    }
     let blob = match given.json("blob") {
-        None => None,
+        Some("null") => None,
         Some("true") => bytes.map(Blob::new),
-        Some(_) => return Err(given.wrong("blob", "bytes, a string or null")),
+        _ => return Err(given.wrong("blob", "bytes, a string or null")),
     };
     given.end()?;
     Ok(Ok(blob))
@@ -142,7 +140,7 @@ pub(crate) fn wanted(given: &mut Object<'_>) -> Read<(Wanted, RunId)> {
                 Baseline::Login(login.map(LoginId))
             }
         },
-        default_client: given.document("defaultClient"),
+        default_client: given.client("defaultClient"),
     };
     let run = given.text("run");
     let run = given.need("run", run)?;
@@ -165,7 +163,7 @@ pub(crate) fn new_login(given: &mut Object<'_>) -> Read<(NewLogin, LoginId)> {
 }
 
 fn code(mut given: Object<'_>) -> Read<NewLogin> {
-    let (client, request) = (given.document("client"), given.object("request"));
+    let (client, request) = (given.client("client"), given.object("request"));
     let client = given.need("client", client)?;
     let mut request = given.need("request", request)?;
     given.end()?;
@@ -195,7 +193,7 @@ pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
         expires_at: given.number("expiresAt").map_or(base.expires_at, Timestamp),
         obtained_at: given.number("obtainedAt").map(Timestamp),
         scope: given.text("scope"),
-        client: given.document("client"),
+        client: given.client("client"),
         binding: None,
         access_token: base.access_token,
     };
@@ -249,12 +247,16 @@ fn described(mut given: Object<'_>) -> Read<Provider> {
         revocation_endpoint: given.endpoint("revocation_endpoint"),
         device_authorization_endpoint: given.endpoint("device_authorization_endpoint"),
         client_id: given.text("client_id"),
-        scopes: given.document("scopes").unwrap_or_default(),
-        body: given.document("body").unwrap_or_default(),
+        scopes: given
+            .value("scopes", "a list of strings", |json| json::list(json)?.map(json::text).collect())
+            .unwrap_or_default(),
+        body: given.value("body", "form or json", TokenBody::from_json).unwrap_or_default(),
         authorization_parameters,
         redirect: RedirectRules::default(),
         manual_redirect: given.endpoint("manual_redirect"),
-        refused_statuses: given.document("refused_statuses").unwrap_or_default(),
+        refused_statuses: given
+            .value("refused_statuses", "a list of HTTP statuses", |json| json::list(json)?.map(json::whole).collect())
+            .unwrap_or_default(),
         expects_iss: given.flag("expects_iss").unwrap_or_default(),
         resource: given.text("resource"),
         pushed_authorization_request_endpoint: given.endpoint("pushed_authorization_request_endpoint"),

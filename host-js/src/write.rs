@@ -236,10 +236,7 @@ impl Cross for Credentials {
 /// As it is stored, too.
 impl Cross for Client {
     fn cross(&self, json: &mut Json) {
-        match serde_json::to_string(self) {
-            Ok(client) => json.raw(&client),
-            Err(_) => json.null(),
-        }
+        json.raw(&self.to_json());
     }
 }
 
