@@ -238,42 +238,51 @@ impl Record {
         }
     }
 
-    /// The same tokens with a mark on them. The back-off has run out, or it would not be spent now.
-    pub(crate) fn marked(&self, run: RunId, at: Timestamp) -> Self {
-        Self { redeeming: Some(Mark { run: run.to_string(), at }), retry_at: None, ..self.clone() }
+    /// Sets a mark. The back-off has run out, or the token would not be spent now.
+    pub(crate) fn mark(&mut self, run: RunId, at: Timestamp) {
+        self.redeeming = Some(Mark { run: run.to_string(), at });
+        self.retry_at = None;
     }
 
-    /// The same tokens, to be left alone until `retry_at`. The mark stays where the outcome is in doubt.
-    pub(crate) fn parked(&self, retry_at: Timestamp, retries: u32, status: Option<u16>, doubt: bool) -> Self {
-        let redeeming = if doubt { self.redeeming.clone() } else { None };
-        Self { redeeming, retry_at: Some(retry_at), retries, last_status: status, ..self.clone() }
-    }
-
-    /// The same tokens, and that the server refuses the refresh token.
-    pub(crate) fn refused(&self, refusal: Refusal) -> Self {
-        Self { redeeming: None, retry_at: None, refused: Some(refusal), ..self.clone() }
-    }
-
-    /// The next tokens of the same login. What was recorded of the old ones is void.
-    pub(crate) fn renewed(&self, issued: crate::token::Issued, sent_at: Timestamp) -> Self {
-        Self {
-            refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
-            access_token: Some(issued.access_token),
-            expires_at: Some(sent_at.plus(issued.life)),
-            obtained_at: Some(sent_at),
-            scope: issued.scope.or_else(|| self.scope.clone()),
-            login: self.login.clone(),
-            client: self.client.clone(),
-            binding: self.binding.clone(),
-            unknown: self.unknown.clone(),
-            unknown_inside: self.unknown_inside.clone(),
-            ..Self::blank()
+    /// The tokens are to be left alone until `retry_at`. The mark stays where the outcome is in doubt.
+    pub(crate) fn park(&mut self, retry_at: Timestamp, retries: u32, status: Option<u16>, doubt: bool) {
+        if !doubt {
+            self.redeeming = None;
         }
+        self.retry_at = Some(retry_at);
+        self.retries = retries;
+        self.last_status = status;
     }
 
-    /// These tokens, with the members that others have stored meanwhile.
-    pub(crate) fn over(&self, stored: &Self) -> Self {
-        Self { unknown: stored.unknown.clone(), unknown_inside: stored.unknown_inside.clone(), ..self.clone() }
+    /// The server refuses the refresh token.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.redeeming = None;
+        self.retry_at = None;
+        self.refused = Some(refusal);
+    }
+
+    /// Takes the next tokens of the same login. What was recorded of the old ones is void.
+    pub(crate) fn renew(&mut self, issued: crate::token::Issued, sent_at: Timestamp) {
+        if issued.refresh_token.is_some() {
+            self.refresh_token = issued.refresh_token;
+        }
+        if issued.scope.is_some() {
+            self.scope = issued.scope;
+        }
+        self.access_token = Some(issued.access_token);
+        self.expires_at = Some(sent_at.plus(issued.life));
+        self.obtained_at = Some(sent_at);
+        self.redeeming = None;
+        self.retry_at = None;
+        self.retries = 0;
+        self.last_status = None;
+        self.refused = None;
+    }
+
+    /// Takes the members that others have stored meanwhile.
+    pub(crate) fn lay_over(&mut self, stored: Self) {
+        self.unknown = stored.unknown;
+        self.unknown_inside = stored.unknown_inside;
     }
 
     /// Whether there is nothing to log in with: absent or blanked tokens.
