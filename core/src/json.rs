@@ -6,7 +6,7 @@ mod scan;
 use crate::http::Response;
 use crate::number;
 use crate::secret::Secret;
-use alloc::format;
+use crate::text::hex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::str::FromStr;
@@ -172,6 +172,16 @@ pub fn flag(value: &str) -> Option<bool> {
     value.parse().ok()
 }
 
+/// The list of strings that a value is.
+pub fn texts(value: &str) -> Option<Vec<String>> {
+    list(value)?.map(text).collect()
+}
+
+/// The list of HTTP statuses that a value is.
+pub fn statuses(value: &str) -> Option<Vec<u16>> {
+    list(value)?.map(whole).collect()
+}
+
 /// The values of a list, as they are written.
 pub fn list(value: &str) -> Option<impl Iterator<Item = &str>> {
     Some(scan::parts(value, *b"[]")?.into_iter().map(|(_, value)| value))
@@ -230,14 +240,21 @@ pub(crate) fn answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     if body.len() <= Response::MAX_BODY { document(body) } else { None }
 }
 
-/// A string as RFC 8259 section 7 writes it.
+/// Appends a string as RFC 8259 section 7 writes it.
+pub fn append(json: &mut String, text: &str) {
+    push_string(json, text);
+}
+
 fn push_string(json: &mut dyn Sink, text: &str) {
     json.push("\"");
     for c in text.chars() {
         match c {
             '"' => json.push("\\\""),
             '\\' => json.push("\\\\"),
-            '\0'..='\x1f' => json.push(&format!("\\u{:04x}", u32::from(c))),
+            '\0'..='\x1f' => {
+                json.push("\\u00");
+                json.push(&hex(&[c as u8]));
+            }
             _ => json.push(c.encode_utf8(&mut [0; 4])),
         }
     }

@@ -11,12 +11,11 @@ use crate::machine::Blob;
 use crate::pkce::{Entropy, Verifier};
 use crate::provider::{Client, MissingClientId, Provider};
 use crate::secret::{Fingerprint, Secret};
-use crate::text::{displayable, said};
+use crate::text::{displayable, said, say};
 use crate::time::{Millis, Timestamp};
 use crate::token;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -82,10 +81,13 @@ impl Login {
         let named = provider.authorization_parameters.contains_key("prompt")
             || provider.authorization_endpoint.as_str().contains("prompt=");
         let consent = offline && !named;
-        let consent = consent.then_some(("prompt", "consent"));
-        let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let parameters: Vec<_> = extra.chain(standard).chain(consent).filter(|(_, value)| !value.is_empty()).collect();
-        let url = AuthorizationUrl::build(&provider.authorization_endpoint, parameters.iter().copied())?;
+        let extra = provider.authorization_parameters.iter();
+        let mut parameters: Vec<(&str, &str)> = extra.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        parameters.extend(standard);
+        if consent {
+            parameters.push(("prompt", "consent"));
+        }
+        let url = AuthorizationUrl::build(&provider.authorization_endpoint, &parameters)?;
         let push = if provider.require_pushed_authorization_requests {
             let endpoint = provider.pushed_authorization_request_endpoint.clone();
             Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, &parameters))
@@ -134,7 +136,7 @@ impl Push {
         let request_uri = document.text("request_uri").filter(|uri| document.fits() && !uri.is_empty());
         let request_uri = request_uri.ok_or(BeginError::PushUnreadable)?;
         let parameters = [("client_id", self.pending.client.client_id.as_str()), ("request_uri", &request_uri)];
-        let url = AuthorizationUrl::build(&self.endpoint, parameters.into_iter())?;
+        let url = AuthorizationUrl::build(&self.endpoint, &parameters)?;
         Ok((self.pending, url))
     }
 }
@@ -191,33 +193,22 @@ impl AuthorizationUrl {
 
     /// Appends the parameters to the query that the endpoint has. Empty ones are not sent, none is sent twice
     /// (RFC 6749 section 3.1).
-    fn build<'a>(
-        endpoint: &Endpoint,
-        parameters: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, BeginError> {
-        let mut url: String = endpoint.as_str().into();
-        let query = url.split_once('?').map(|(_, query)| query);
-        let mut names = BTreeSet::new();
-        for (name, _) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if !names.insert(name.to_string()) {
-                return Err(BeginError::RepeatedParameter { name: displayable(&name) });
-            }
+    fn build(endpoint: &Endpoint, parameters: &[(&str, &str)]) -> Result<Self, BeginError> {
+        let query = endpoint.as_str().split_once('?').map(|(_, query)| query);
+        let there = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(|(name, _)| name);
+        let sent = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| Cow::Borrowed(*name));
+        let names: Vec<Cow<'_, str>> = there.chain(sent).collect();
+        if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return Err(BeginError::RepeatedParameter { name: displayable(name) });
         }
         let separator = match query {
             None => "?",
             Some(query) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
-        url.push_str(separator);
-        let start = url.len();
-        let mut serializer = form_urlencoded::Serializer::for_suffix(url, start);
-        for (name, value) in parameters.filter(|(_, value)| !value.is_empty()) {
-            if !names.insert(name.to_string()) {
-                return Err(BeginError::RepeatedParameter { name: displayable(name) });
-            }
-            serializer.append_pair(name, value);
-        }
-        Ok(Self { url: serializer.finish(), origin: endpoint.origin().into() })
+        let mut url = [endpoint.as_str(), separator].concat();
+        token::push_form(&mut url, parameters);
+        Ok(Self { url, origin: endpoint.origin().into() })
     }
 }
 
@@ -391,8 +382,8 @@ impl Verdict {
     /// [`Verdict::Denied`] in words.
     pub fn denied(code: &str, description: Option<&str>) -> String {
         match description {
-            None => format!("the login was denied ({code})"),
-            Some(text) => format!("the login was denied ({code}): {text}"),
+            None => ["the login was denied (", code, ")"].concat(),
+            Some(text) => ["the login was denied (", code, "): ", text].concat(),
         }
     }
 }
@@ -495,17 +486,17 @@ impl fmt::Display for BeginError {
             Self::InvalidResource => "the provider's resource must be an absolute URI without a fragment (#...)",
             Self::RepeatedParameter { name } => {
                 let advice = "remove it from the provider's authorization_parameters or endpoint";
-                return f.write_str(&format!("the parameter {name} would be sent twice; {advice}"));
+                return say(f, &["the parameter ", name, " would be sent twice; ", advice]);
             }
             Self::PushRequired => {
                 "this server takes pushed authorization requests alone (RFC 9126); log in with the command, and where \
                  that does not help either, name its pushed_authorization_request_endpoint"
             }
             Self::PushUnreachable(detail) => {
-                return write!(f, "the authorization request could not be pushed: {detail}; check the network");
+                return say(f, &["the authorization request could not be pushed: ", detail, "; check the network"]);
             }
             Self::PushRefused(detail) => {
-                return write!(f, "the server does not accept the authorization request: {detail}; check the client id");
+                return say(f, &["the server does not accept the authorization request: ", detail, "; check the client id"]);
             }
             Self::PushUnreadable => "the server's answer to the pushed authorization request names no request; try again",
         })

@@ -9,6 +9,7 @@ use crate::machine::Blob;
 use crate::number::decimal;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
+use crate::text::hex;
 use crate::time::{Millis, Timestamp};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
@@ -25,7 +26,7 @@ pub struct RunId(pub u64);
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(&hex(&self.0.to_be_bytes()))
     }
 }
 

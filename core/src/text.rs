@@ -1,6 +1,19 @@
 //! Text that others wrote, made fit for a terminal, a log and a page.
 
 use alloc::string::String;
+use core::fmt;
+
+/// Writes the parts of a sentence one after the other. (`write!` would bring the machinery of formats into modules for the
+/// web.)
+pub(crate) fn say(f: &mut fmt::Formatter<'_>, parts: &[&str]) -> fmt::Result {
+    parts.iter().try_for_each(|part| f.write_str(part))
+}
+
+/// Two digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
 
 /// Longer text is cut here, in characters.
 const LONGEST: usize = 200;

@@ -1,7 +1,7 @@
 //! The token endpoint as pairs: a request, and what its answer means (RFC 6749 sections 4.1.3, 5 and 6).
 
 use crate::http::{Endpoint, Request, Response};
-use crate::json::{self, Members};
+use crate::json::{self, Members, Sink};
 use crate::number::decimal;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
@@ -9,8 +9,7 @@ use crate::retry_after;
 use crate::secret::Secret;
 use crate::text::error_detail;
 use crate::time::{Millis, Now};
-use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// What the server issued. [`Answer::Issued`] holds it.
@@ -161,8 +160,8 @@ fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer 
         }
         _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
         429 => Answer::Throttled { retry_after: retry_after() },
-        300..=399 => unknown(format!("HTTP status {status}: redirects of the token endpoint are not followed")),
-        _ => unknown(format!("HTTP status {status}")),
+        300..=399 => unknown(http_status(status) + ": redirects of the token endpoint are not followed"),
+        _ => unknown(http_status(status)),
     }
 }
 
@@ -182,18 +181,19 @@ fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
 
 /// A `POST` with a form, whose body is built in one allocation. What has no value is left out (RFC 6749 section 3.1).
 pub(crate) fn form_request(url: Endpoint, parameters: &[(&str, &str)]) -> Request {
-    let encode = form_urlencoded::byte_serialize;
-    let body = Secret::new(json::exactly(&|form| {
-        let mut before = "";
-        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-            form.push(before);
-            before = "&";
-            encode(name.as_bytes()).for_each(|part| form.push(part));
-            form.push("=");
-            encode(value.as_bytes()).for_each(|part| form.push(part));
-        }
-    }));
+    let body = Secret::new(json::exactly(&|form| push_form(form, parameters)));
     Request::new(url, "application/x-www-form-urlencoded", body)
+}
+
+pub(crate) fn push_form(form: &mut dyn Sink, parameters: &[(&str, &str)]) {
+    let mut before = "";
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        for (before, text) in [(before, name), ("=", value)] {
+            form.push(before);
+            form_urlencoded::byte_serialize(text.as_bytes()).for_each(|part| form.push(part));
+        }
+        before = "&";
+    }
 }
 
 /// A success (RFC 6749 section 5.1). A member that is given twice makes it unreadable; those that are not known are passed
@@ -269,8 +269,12 @@ pub(crate) struct ErrorDocument {
 impl ErrorDocument {
     /// Code and description, fit for display; the status where there is no code.
     pub(crate) fn detail(&self, status: u16) -> String {
-        error_detail(self.error.as_deref(), self.description.as_deref(), &format!("HTTP status {status}"))
+        error_detail(self.error.as_deref(), self.description.as_deref(), &http_status(status))
     }
+}
+
+fn http_status(status: u16) -> String {
+    ["HTTP status ", &status.to_string()].concat()
 }
 
 pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {

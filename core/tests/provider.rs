@@ -112,6 +112,8 @@ fn a_client_is_stored_under_these_names() {
         r#"{"name":"demo","issuer":"https://auth.example","tokenEndpoint":"https://auth.example/token","revocationEndpoint":"https://auth.example/revoke","clientId":"kraube-demo","body":"form"}"#
     );
     assert_eq!(Client::from_json(&stored), Some(client.clone()));
+    assert_eq!(serde_json::to_string(&client).expect("JSON"), stored);
+    assert_eq!(serde_json::from_str::<Client>(&stored).expect("it is read"), client);
     client.issuer = None;
     client.revocation_endpoint = None;
     client.refused_statuses = vec![404];
@@ -122,6 +124,8 @@ fn a_client_is_stored_under_these_names() {
         r#"{"name":"demo","tokenEndpoint":"https://auth.example/token","clientId":"kraube-demo","body":"json","refusedStatuses":[404]}"#
     );
     assert_eq!(Client::from_json(&stored), Some(client.clone()));
+    assert_eq!(serde_json::to_string(&client).expect("JSON"), stored);
+    assert_eq!(serde_json::from_str::<Client>(&stored).expect("it is read"), client);
 }
 
 #[test]

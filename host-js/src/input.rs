@@ -1,49 +1,73 @@
 //! Reading JSON that JavaScript hands over, member by member, with an error that names the member and never its value.
 
+use crate::write::thrown;
 use kraube_core::http::Endpoint;
 use kraube_core::json::{self, Members};
 use kraube_core::provider::Client;
 
-/// What is wrong with a value that crossed. Never holds a part of the value.
-#[derive(Clone)]
-pub(crate) struct Wrong(pub(crate) String);
+/// What JavaScript throws.
+pub(crate) type Read<T> = Result<T, String>;
 
-pub(crate) type Read<T> = Result<T, Wrong>;
-
-/// An object whose members are taken one by one; what is left at the end is a mistake of the caller. A member of another
-/// type reads as absent, and the first of them is the error of whatever fails next, the [`end`](Self::end) at the latest: to
-/// leave at each one would need code everywhere for dropping what was read before.
-pub(crate) struct Object<'a> {
-    members: Members<'a>,
-    /// How errors call it.
-    path: String,
-    wrong: Option<Wrong>,
+/// An object whose members are taken one by one, those of the objects in it as `object.member`. One that is missing or of
+/// another type reads as `None`. The first mistake is the error at the [`end`](Self::end), as is a member that nobody has
+/// taken: to leave at each one would need code everywhere for dropping what was read before.
+pub(crate) struct Given<'a> {
+    members: Vec<(String, &'a str)>,
+    mistake: Option<String>,
 }
 
-impl<'a> Object<'a> {
-    pub(crate) fn parse(json: &'a str, path: &str) -> Read<Self> {
-        match Members::parse(json.as_bytes()) {
-            Some(members) => Ok(Self { members, path: path.into(), wrong: None }),
-            None => Err(Wrong([path, " must be an object"].concat())),
+impl<'a> Given<'a> {
+    pub(crate) fn parse(json: &'a str) -> Self {
+        let mut given = Self { members: Vec::new(), mistake: None };
+        given.add("", json);
+        given
+    }
+
+    /// Makes the members of an object in this one known, and says whether it is there.
+    pub(crate) fn open(&mut self, name: &str) -> bool {
+        let object = self.json(name).filter(|json| *json != "null");
+        if let Some(json) = object {
+            let prefix = name.rsplit('.').next().unwrap_or(name);
+            self.add(&[prefix, "."].concat(), json);
+        }
+        object.is_some()
+    }
+
+    fn add(&mut self, prefix: &str, json: &'a str) {
+        let Some(mut members) = Members::parse(json.as_bytes()) else {
+            return self.wrong(prefix.trim_end_matches('.'), "an object");
+        };
+        while let Some((name, value)) = members.pop() {
+            self.members.push(([prefix, &name].concat(), value));
         }
     }
 
     /// The JSON of a member; `None` where it is absent.
     pub(crate) fn json(&mut self, name: &str) -> Option<&'a str> {
-        self.members.take(name)
+        let at = self.members.iter().position(|(other, _)| other == name)?;
+        Some(self.members.swap_remove(at).1)
     }
 
-    /// A member that is read as what it must be; `None` where it is absent or null.
+    /// A member that is read as what it must be; `None` where it is absent or null, too.
     pub(crate) fn value<T>(&mut self, name: &str, what: &str, read: fn(&str) -> Option<T>) -> Option<T> {
         let value = read(self.json(name).filter(|json| *json != "null")?);
         if value.is_none() {
-            self.wrong = Some(self.wrong(name, what));
+            self.wrong(name, what);
         }
         value
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.value(name, "a string", json::text)
+    }
+
+    /// A string that must be there. It is empty where it is not.
+    pub(crate) fn needed(&mut self, name: &str) -> String {
+        let text = self.text(name);
+        if text.is_none() {
+            self.wrong(name, "there");
+        }
+        text.unwrap_or_default()
     }
 
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
@@ -59,60 +83,48 @@ impl<'a> Object<'a> {
         self.value(name, "a client", Client::from_json)
     }
 
-    pub(crate) fn object(&mut self, name: &str) -> Option<Self> {
-        let json = self.json(name).filter(|json| *json != "null")?;
-        match Self::parse(json, &self.path_of(name)) {
-            Ok(object) => Some(object),
-            Err(wrong) => self.mistake(wrong),
-        }
-    }
-
     pub(crate) fn endpoint(&mut self, name: &str) -> Option<Endpoint> {
-        match Endpoint::parse(&self.text(name)?) {
-            Ok(endpoint) => Some(endpoint),
-            Err(error) => self.mistake(Wrong([&self.path_of(name), ": ", &error.to_string()].concat())),
+        let endpoint = Endpoint::parse(&self.text(name)?);
+        if let Err(error) = &endpoint {
+            self.mistake(&[name, ": ", &error.to_string()]);
         }
+        endpoint.ok()
     }
 
-    /// Takes the last member, whose value must be a string.
-    pub(crate) fn next_text(&mut self) -> Option<(String, String)> {
-        let (name, json) = self.members.pop()?;
-        match json::text(json) {
-            Some(text) => Some((name, text)),
-            None => self.mistake(self.wrong(&name, "a string")),
+    /// One of the strings in an object of any members, with its name.
+    pub(crate) fn next_text(&mut self, prefix: &str) -> Option<(String, String)> {
+        let name = self.members.iter().find_map(|(name, _)| name.strip_prefix(prefix))?.to_owned();
+        let text = self.needed(&[prefix, &name].concat());
+        Some((name, text))
+    }
+
+    pub(crate) fn wrong(&mut self, name: &str, wanted: &str) {
+        self.mistake(&[name, " must be ", wanted]);
+    }
+
+    fn mistake(&mut self, message: &[&str]) {
+        self.mistake.get_or_insert_with(|| message.concat());
+    }
+
+    /// What was read, where all of it was there, nothing was wrong, and nothing is left.
+    pub(crate) fn end<T>(&mut self, read: Option<T>) -> Read<T> {
+        if read.is_none() {
+            self.mistake(&["something is missing"]);
         }
+        self.judge()?;
+        read.ok_or_else(String::new)
     }
 
-    /// The value of a member that must be there.
-    pub(crate) fn need<T>(&self, name: &str, value: Option<T>) -> Read<T> {
-        value.ok_or_else(|| self.first([&self.path_of(name), " is missing"].concat()))
-    }
-
-    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> Wrong {
-        self.first([&self.path_of(name), " must be ", wanted].concat())
-    }
-
-    /// Nothing may be left, and nothing may have been wrong.
-    pub(crate) fn end(mut self) -> Read<()> {
-        match (self.wrong.take(), self.members.pop()) {
-            (None, None) => Ok(()),
-            (Some(wrong), _) => Err(wrong),
-            (None, Some((name, _))) => Err(Wrong([&self.path_of(&name), " is not known"].concat())),
+    fn judge(&mut self) -> Read<()> {
+        if let Some((name, _)) = self.members.pop() {
+            self.mistake(&[&name, " is not known"]);
         }
+        self.mistake.as_deref().map_or(Ok(()), |mistake| Err(misuse(mistake)))
     }
+}
 
-    fn first(&self, message: String) -> Wrong {
-        self.wrong.clone().unwrap_or(Wrong(message))
-    }
-
-    fn mistake<T>(&mut self, wrong: Wrong) -> Option<T> {
-        self.wrong.get_or_insert(wrong);
-        None
-    }
-
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.into() } else { [&self.path, ".", name].concat() }
-    }
+pub(crate) fn misuse(message: &str) -> String {
+    thrown("misuse", &message)
 }
 
 /// A number of JavaScript as a whole one; `None` where it is negative, infinite or none.

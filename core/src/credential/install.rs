@@ -10,10 +10,11 @@ use crate::policy::Policy;
 use crate::provider::Client;
 use crate::record::{Credentials, LoginId, Record};
 use crate::secret::Fingerprint;
+use crate::text::say;
 use crate::time::{Millis, Now, Timestamp};
 use crate::token::{self, Answer, Reading};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 /// What is installed.
@@ -134,20 +135,20 @@ impl fmt::Display for InstallError {
             Self::NoLock { cause: None } => f.write_str("another process kept the lock on the credentials"),
             Self::NoLock { cause: Some(_) } => f.write_str("the credentials cannot be locked; the code was not sent"),
             Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
-            Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
-            Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
+            Self::Refused(detail) => say(f, &["the server does not accept the code: ", detail]),
+            Self::ClientRejected(detail) => say(f, &["the server does not accept this client or request: ", detail]),
             Self::Throttled { retry_after: Some(pause) } => {
-                write!(f, "the server asked for a pause of {} s (429)", pause.0.div_ceil(1000))
+                say(f, &["the server asked for a pause of ", &pause.0.div_ceil(1000).to_string(), " s (429)"])
             }
             Self::Throttled { retry_after: None } => f.write_str("the server asked for a pause (429)"),
-            Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
-            Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
+            Self::NotSent(detail) => say(f, &["the server could not be reached: ", detail]),
+            Self::Unknown(detail) => say(f, &["the server gave no usable answer to the code: ", detail]),
             #[cfg(feature = "dpop")]
             Self::NotBound => {
                 f.write_str("the server issued tokens that are not bound to the key of this login (DPoP)")
             }
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
-            Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
+            Self::Misuse(awaited) => say(f, &["the host gave a wrong input; the machine awaited ", awaited]),
         }
     }
 }
@@ -333,7 +334,7 @@ impl Base {
             Answer::Refused { detail } => return failed(InstallError::Refused(detail)),
             Answer::ClientRejected { detail } => return failed(InstallError::ClientRejected(detail)),
             Answer::RefusedByStatus(status) => {
-                return failed(InstallError::Refused(alloc::format!("status {status}")));
+                return failed(InstallError::Refused(["status ", &status.to_string()].concat()));
             }
             Answer::Throttled { retry_after } => return failed(InstallError::Throttled { retry_after }),
             Answer::Unknown { detail, .. } => return failed(InstallError::Unknown(detail)),
