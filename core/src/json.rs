@@ -9,7 +9,6 @@ use crate::secret::Secret;
 use crate::text::hex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::str::FromStr;
 use serde::Deserialize;
 
 /// The value of a member.
@@ -158,8 +157,8 @@ pub fn text(value: &str) -> Option<String> {
 }
 
 /// The whole number that a value is.
-pub fn whole<T: FromStr>(value: &str) -> Option<T> {
-    value.parse().ok()
+pub fn whole<T: TryFrom<u64>>(value: &str) -> Option<T> {
+    value.parse::<u64>().ok()?.try_into().ok()
 }
 
 /// The number that a value is, cut to a whole one; the largest where it is too large. `None` where it is negative.
@@ -174,12 +173,20 @@ pub fn flag(value: &str) -> Option<bool> {
 
 /// The list of strings that a value is.
 pub fn texts(value: &str) -> Option<Vec<String>> {
-    list(value)?.map(text).collect()
+    let mut texts = Vec::new();
+    for value in list(value)? {
+        texts.push(text(value)?);
+    }
+    Some(texts)
 }
 
 /// The list of HTTP statuses that a value is.
 pub fn statuses(value: &str) -> Option<Vec<u16>> {
-    list(value)?.map(whole).collect()
+    let mut statuses = Vec::new();
+    for value in list(value)? {
+        statuses.push(whole(value)?);
+    }
+    Some(statuses)
 }
 
 /// The values of a list, as they are written.

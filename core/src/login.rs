@@ -58,7 +58,11 @@ impl Login {
             return Err(BeginError::IssuerUnknown);
         }
         // RFC 8707 section 2: an absolute URI without a fragment.
-        if provider.resource.as_ref().is_some_and(|uri| !uri.contains(':') || uri.contains('#')) {
+        if provider
+            .resource
+            .as_ref()
+            .is_some_and(|uri| !uri.as_bytes().contains(&b':') || uri.as_bytes().contains(&b'#'))
+        {
             return Err(BeginError::InvalidResource);
         }
         let redirect_uri = redirect.into_uri(provider)?;
@@ -79,7 +83,7 @@ impl Login {
         // refresh token. A profile that names the parameter itself knows its server better, also where it names it empty.
         let offline = provider.scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
         let named = provider.authorization_parameters.contains_key("prompt")
-            || provider.authorization_endpoint.as_str().contains("prompt=");
+            || provider.authorization_endpoint.as_str().split(['?', '&']).any(|part| part.starts_with("prompt="));
         let consent = offline && !named;
         let extra = provider.authorization_parameters.iter();
         let mut parameters: Vec<(&str, &str)> = extra.map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -31,9 +31,9 @@ pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallba
         detail.push_str(fallback);
     }
     let description = description.map(said).unwrap_or_default();
-    if !description.trim().is_empty() {
+    if !description.trim_ascii().is_empty() {
         detail.push_str(": ");
-        detail.push_str(description.trim());
+        detail.push_str(description.trim_ascii());
     }
     detail
 }
@@ -49,7 +49,7 @@ fn without_credentials(text: &str) -> String {
     const SHORTEST: usize = 16;
     let mut shown = String::new();
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c)) {
-        let address = word.starts_with("http") && word.contains("://") && !word.contains(['?', '#']);
+        let address = (word.starts_with("https://") || word.starts_with("http://")) && !word.contains(['?', '#']);
         let hidden = !address && word.len() >= SHORTEST && word.contains(|c: char| c.is_ascii_digit());
         shown.push_str(if hidden { "*** " } else { word });
     }

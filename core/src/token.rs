@@ -239,7 +239,7 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
 /// `application/json`, in any case and with any parameters.
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json")
+    media_type.trim_ascii().eq_ignore_ascii_case("application/json")
 }
 
 /// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not

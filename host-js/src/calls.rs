@@ -14,7 +14,6 @@ use kraube_core::secret::Secret;
 use kraube_core::status::status;
 use kraube_core::time::Now;
 use kraube_core::token::{read_answer, refresh_request};
-use std::borrow::Cow;
 
 /// `{"ok": ...}`; or, as the error, what JavaScript throws.
 pub(crate) fn call(name: &str, json: &str, bytes: Option<Vec<u8>>, now: Now) -> Read<String> {
@@ -29,7 +28,7 @@ pub(crate) fn call(name: &str, json: &str, bytes: Option<Vec<u8>>, now: Now) -> 
         }
         "record" => {
             let credentials = options::credentials(&mut given, "credentials");
-            Ok(text(&stored(&given.end(credentials)?.to_blob())))
+            Ok(text(stored(&given.end(credentials)?.to_blob())))
         }
         "policy" => {
             let policy = options::policy(&mut given);
@@ -76,7 +75,7 @@ fn begin(mut given: Given<'_>, now: Now) -> Read<String> {
     let saved = pending.save(now.wall).ok_or_else(|| misuse("the login cannot be saved"))?;
     Ok(wrapped(&mut |json| {
         json.open();
-        json.text("pending", &stored(&saved));
+        json.text("pending", stored(&saved));
         json.text("url", url.as_str());
         json.text("redirectUri", pending.redirect_uri());
         json.close();
@@ -136,8 +135,8 @@ fn entropy(given: &mut Given<'_>) -> Option<Entropy> {
 }
 
 /// The core writes UTF-8 alone.
-pub(crate) fn stored(blob: &Blob) -> Cow<'_, str> {
-    String::from_utf8_lossy(blob.bytes())
+pub(crate) fn stored(blob: &Blob) -> &str {
+    str::from_utf8(blob.bytes()).unwrap_or_default()
 }
 
 fn ok(value: &dyn Cross) -> String {

@@ -1,6 +1,6 @@
 //! Reading JSON that JavaScript hands over, member by member, with an error that names the member and never its value.
 
-use crate::write::thrown;
+use crate::write::threw;
 use kraube_core::http::Endpoint;
 use kraube_core::json::{self, Members};
 use kraube_core::provider::Client;
@@ -124,7 +124,7 @@ impl<'a> Given<'a> {
 }
 
 pub(crate) fn misuse(message: &str) -> String {
-    thrown("misuse", &message)
+    threw("misuse", message)
 }
 
 /// A number of JavaScript as a whole one; `None` where it is negative, infinite or none.

@@ -23,11 +23,16 @@ pub(crate) trait Cross {
 
 /// `{"error": ...}`: what JavaScript throws.
 pub(crate) fn thrown(code: &str, error: &dyn Display) -> String {
+    threw(code, &error.to_string())
+}
+
+/// The same, with its message.
+pub(crate) fn threw(code: &str, message: &str) -> String {
     Json::of(&mut |json| {
         json.open();
         json.object("error");
         json.text("code", code);
-        json.display("message", error);
+        json.text("message", message);
         json.close();
         json.close();
     })
@@ -51,7 +56,7 @@ impl Cross for Action {
             Self::Write { replaces, blob, reserve } => {
                 json.case("write");
                 revision(json, "replaces", replaces.as_ref());
-                json.text("blob", &stored(blob));
+                json.text("blob", stored(blob));
                 json.number("reserve", *reserve as u64);
             }
             Self::Delete { replaces } => {

@@ -60,7 +60,7 @@ pub enum Via {
 }
 
 /// New tokens that are in this process's memory and nowhere else.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
 pub struct Unsaved {
     /// The access token, while it is alive: it may be used although it is not stored.
@@ -174,6 +174,14 @@ impl Ready {
             via: Via::Store,
             binding: record.binding.clone(),
         })
+    }
+}
+
+/// Not derived, as it would become a part of each function that clones one.
+impl Clone for Unsaved {
+    fn clone(&self) -> Self {
+        let Self { ready, cause, record, replaces } = self;
+        Self { ready: ready.clone(), cause: cause.clone(), record: record.clone(), replaces: *replaces }
     }
 }
 
