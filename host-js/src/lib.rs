@@ -19,6 +19,12 @@ use kraube_core::time::{Millis, Now, Timestamp};
 use wasm_bindgen::prelude::wasm_bindgen;
 use write::Cross;
 
+/// A tenth of the code of the standard one, and enough for the few kilobytes that a run lives on.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
+    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());
+
 /// One question that no machine is needed for: `{"ok": ...}` or `{"error": ...}`.
 #[wasm_bindgen]
 pub fn call(name: &str, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> String {
@@ -112,7 +118,7 @@ impl Run {
             "obtain" => {
                 let wanted = options::wanted(&mut given);
                 let (wanted, id) = given.end(wanted)?;
-                Ok(match self.unsaved.as_deref().cloned() {
+                Ok(match self.kept() {
                     None => self.next(Obtain::start(wanted, policy, id, now), State::Obtain),
                     Some(unsaved) => self.next(Obtain::start_unsaved(wanted, policy, id, unsaved, now), State::Obtain),
                 })
@@ -125,7 +131,7 @@ impl Run {
             "forget" => {
                 let revoke = given.flag("revoke").unwrap_or(true);
                 let revoke = given.end(Some(revoke))?;
-                Ok(self.next(Forget::start(revoke, policy, self.unsaved.as_deref().cloned()), State::Forget))
+                Ok(self.next(Forget::start(revoke, policy, self.kept()), State::Forget))
             }
             _ => Err(misuse("machine must be obtain, install or forget")),
         }
@@ -142,6 +148,10 @@ impl Run {
             State::Install(machine) => Ok(self.next(machine.step(input, now), State::Install)),
             State::Forget(machine) => Ok(self.next(machine.step(input, now), State::Forget)),
         }
+    }
+
+    fn kept(&self) -> Option<Unsaved> {
+        self.unsaved.as_deref().cloned()
     }
 
     fn next<M: Machine>(&mut self, step: Step<M, M::Outcome>, state: fn(Box<M>) -> State) -> String
