@@ -164,7 +164,7 @@ pub(crate) fn parse_pasted(text: &str, redirect_uri: &str) -> Result<PastedAnswe
             }
             Ok(PastedAnswer { parameters: parse_query(query)?, is_url: true, has_state: true })
         }
-        Pasted::CodeAndState { state, .. } if state.contains('#') => Err(Ignored::Repeated),
+        Pasted::CodeAndState { state, .. } if state.as_bytes().contains(&b'#') => Err(Ignored::Repeated),
         Pasted::CodeAndState { code, state } => {
             let parameters = Parameters { code: some(code), state: some(state), ..Parameters::default() };
             Ok(PastedAnswer { parameters, is_url: false, has_state: true })
@@ -182,7 +182,9 @@ fn clean(text: &str) -> Result<Zeroizing<String>, Ignored> {
         return Err(Ignored::TooLong);
     }
     let mut clean = Zeroizing::new(String::with_capacity(text.len()));
-    for part in text.split("\u{1b}[200~").flat_map(|part| part.split("\u{1b}[201~")) {
+    for (index, part) in text.split('\u{1b}').enumerate() {
+        let bracketed = part.strip_prefix("[200~").or(part.strip_prefix("[201~"));
+        let part = if index > 0 { bracketed.ok_or(Ignored::Characters)? } else { part };
         clean.extend(part.chars().filter(|c| !c.is_ascii_whitespace()));
     }
     if !clean.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -205,7 +207,7 @@ enum Pasted<'a> {
 }
 
 fn split(text: &str) -> Pasted<'_> {
-    if text.contains("://") {
+    if text.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//")) {
         let without_fragment = text.split('#').next().unwrap_or_default();
         let query = without_fragment.split_once('?').map_or("", |(_, query)| query);
         return Pasted::Url { address: address_of(text), query };

@@ -3,7 +3,7 @@
 
 use crate::dpop::Binding;
 use crate::http::{Endpoint, Request, Response, SendError};
-use crate::json;
+use crate::json::{self, Members};
 use crate::provider::{Client, MissingClientId, Provider};
 use crate::record::Credentials;
 use crate::retry_after;
@@ -14,7 +14,6 @@ use crate::token::{self, Answer, Reading, form_request, read_error};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
-use serde::Deserialize;
 
 pub(crate) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -88,7 +87,7 @@ impl Device {
             ("scope", &scope),
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
-        let request = form_request(url, parameters.into_iter().filter(|(_, value)| !value.is_empty()));
+        let request = form_request(url, &parameters);
         Ok((
             Self {
                 client,
@@ -123,7 +122,7 @@ impl Device {
         if response.status != 200 || response.body.len() > Response::MAX_BODY {
             return Err(DeviceError::Refused(error.detail(response.status)));
         }
-        let document: Document = json::document(&response.body).ok_or_else(|| match error.error {
+        let document = Document::read(&response.body).ok_or_else(|| match error.error {
             Some(_) => DeviceError::Refused(error.detail(response.status)),
             None => DeviceError::Unreadable,
         })?;
@@ -165,8 +164,7 @@ impl Polling {
             ("client_id", self.client.client_id.as_str()),
             ("resource", self.client.resource.as_deref().unwrap_or_default()),
         ];
-        let sent = parameters.into_iter().filter(|(_, value)| !value.is_empty());
-        Request { binding: self.binding.clone(), ..form_request(self.client.token_endpoint.clone(), sent) }
+        Request { binding: self.binding.clone(), ..form_request(self.client.token_endpoint.clone(), &parameters) }
     }
 
     /// Judges the answer to a poll (RFC 8628 section 3.5). `sent` is the moment before the poll was sent, from which the
@@ -334,16 +332,29 @@ impl fmt::Display for DeviceError {
 
 impl core::error::Error for DeviceError {}
 
-/// RFC 8628 section 3.2. Other members are ignored.
-#[derive(Deserialize)]
+/// RFC 8628 section 3.2. Other members are passed over.
 struct Document {
-    #[serde(default, deserialize_with = "crate::json::secret")]
     device_code: Option<Secret>,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
     expires_in: u64,
     interval: Option<u64>,
+}
+
+impl Document {
+    fn read(body: &[u8]) -> Option<Self> {
+        let mut members = Members::parse(body)?;
+        let document = Self {
+            device_code: members.secret("device_code"),
+            user_code: members.text("user_code")?,
+            verification_uri: members.text("verification_uri")?,
+            verification_uri_complete: members.text("verification_uri_complete"),
+            expires_in: members.value("expires_in", json::whole)?,
+            interval: members.nullable("interval", json::whole),
+        };
+        members.fits().then_some(document)
+    }
 }
 
 fn later(moment: Millis, span: Millis) -> Millis {

@@ -1,6 +1,7 @@
 //! One HTTP exchange as data. The host performs it; what it means is decided here in the core.
 
 use crate::dpop::{Binding, Nonce};
+use crate::json;
 use crate::secret::Secret;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -64,12 +65,13 @@ impl Endpoint {
         if url.len() > 2048 || !url.bytes().all(fits) {
             return Err(EndpointError::Characters);
         }
-        let (scheme, rest) = url.split_once("://").ok_or(EndpointError::Scheme)?;
-        if rest.contains('#') {
+        let (scheme, rest) = url.split_once(':').ok_or(EndpointError::Scheme)?;
+        let rest = rest.strip_prefix("//").ok_or(EndpointError::Scheme)?;
+        if rest.as_bytes().contains(&b'#') {
             return Err(EndpointError::Fragment);
         }
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        if authority.contains('@') {
+        if authority.as_bytes().contains(&b'@') {
             return Err(EndpointError::UserInfo);
         }
         let host = host_of(authority).ok_or(EndpointError::Host)?;
@@ -78,6 +80,10 @@ impl Endpoint {
             "http" if is_loopback(host) => Ok(Self(url.into())),
             _ => Err(EndpointError::Scheme),
         }
+    }
+
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        Self::parse(&json::text(json)?).ok()
     }
 
     /// A URL of this program, which the tests have parsed.
@@ -97,13 +103,13 @@ impl Endpoint {
 
     /// The host, an IPv6 address in its brackets.
     pub(crate) fn host(&self) -> &str {
-        let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
-        host_of(authority).unwrap_or_default()
+        let origin = self.origin();
+        host_of(&origin[authority_at(origin)..]).unwrap_or_default()
     }
 
     /// Scheme, host and port: `https://example.org:8443`.
     pub fn origin(&self) -> &str {
-        let start = self.0.find("://").map_or(0, |at| at + 3);
+        let start = authority_at(&self.0);
         let end = self.0[start..].find(['/', '?']).map_or(self.0.len(), |at| start + at);
         &self.0[..end]
     }
@@ -129,6 +135,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Where the authority of an endpoint begins, behind `https://`.
+fn authority_at(url: &str) -> usize {
+    url.find(':').map_or(0, |colon| colon + 3)
+}
+
 fn is_loopback(host: &str) -> bool {
     matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
@@ -151,7 +162,7 @@ fn host_of(authority: &str) -> Option<&str> {
     };
     let port_fits = port.is_empty()
         || port.strip_prefix(':').is_some_and(|digits| {
-            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+            digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse().is_ok_and(|port: u64| port <= u16::MAX.into())
         });
     port_fits.then_some(host)
 }

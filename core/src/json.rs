@@ -1,16 +1,15 @@
 //! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation of the
 //! right size. (`serde_json` would grow its buffer and leave copies of the secrets behind.)
 
+mod scan;
+
 use crate::http::Response;
+use crate::number;
 use crate::secret::Secret;
-use alloc::borrow::Cow;
-use alloc::collections::BTreeSet;
-use alloc::format;
+use crate::text::hex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 /// The value of a member.
 #[derive(Clone, Copy)]
@@ -21,14 +20,13 @@ pub(crate) enum Value<'a> {
     Json(&'a str),
 }
 
-/// An object with these members.
-pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, Value<'a>)> + Clone) -> String {
-    exactly(|json| {
-        json.push("{");
-        for (index, (name, value)) in members.clone().enumerate() {
-            if index > 0 {
-                json.push(",");
-            }
+/// An object with these members, without those that have no value.
+pub(crate) fn object(members: &[(&str, Option<Value<'_>>)]) -> String {
+    exactly(&|json| {
+        let mut before = "{";
+        for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+            json.push(before);
+            before = ",";
             push_string(json, name);
             json.push(":");
             match value {
@@ -41,7 +39,7 @@ pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a str, Value<'a>)> + C
 }
 
 /// What is written, in one allocation of just its size.
-pub(crate) fn exactly(write: impl Fn(&mut dyn Sink)) -> String {
+pub(crate) fn exactly(write: &dyn Fn(&mut dyn Sink)) -> String {
     let mut size = 0_usize;
     write(&mut size);
     let mut text = String::with_capacity(size);
@@ -75,55 +73,125 @@ pub(crate) enum Malformed {
     Repeated,
 }
 
-/// A JSON object, member by member, values untouched.
+/// A JSON object, member by member, values untouched. Where a member that is asked for has another type or is there twice,
+/// it reads as absent, and the object does not [fit](Self::fits): a record goes by the first, a document by the second.
 #[derive(Default)]
-pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub struct Members<'a> {
+    members: Vec<(String, &'a str)>,
+    unfit: bool,
+}
 
 impl<'a> Members<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let members: Self = serde_json::from_slice(bytes).map_err(|_| Malformed::NotJson)?;
-        let mut names = BTreeSet::new();
-        if !members.0.iter().all(|(name, _)| names.insert(name.as_str())) {
+    /// Reads an object; `None` where it is none. What members there are twice is seen when they are taken.
+    pub fn parse(json: &'a [u8]) -> Option<Self> {
+        let members = scan::parts(str::from_utf8(json).ok()?, *b"{}")?;
+        Some(Self { members, unfit: false })
+    }
+
+    /// Reads the body of an answer, where it is not too long to be one.
+    pub(crate) fn answer(body: &'a [u8]) -> Option<Self> {
+        if body.len() <= Response::MAX_BODY { Self::parse(body) } else { None }
+    }
+
+    /// Reads an object with no member twice.
+    pub(crate) fn each_once(json: &'a [u8]) -> Result<Self, Malformed> {
+        let members = Self::parse(json).ok_or(Malformed::NotJson)?;
+        let mut names: Vec<&str> = members.members.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Malformed::Repeated);
         }
         Ok(members)
     }
 
-    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let at = self.0.iter().position(|(other, _)| other == name)?;
-        Some(self.0.remove(at).1)
+    /// Takes a member: its value as it is written.
+    pub fn take(&mut self, name: &str) -> Option<&'a str> {
+        let at = self.members.iter().position(|(other, _)| other == name)?;
+        let (_, value) = self.members.remove(at);
+        self.unfit |= self.members.iter().any(|(other, _)| other == name);
+        Some(value)
     }
 
-    /// The value, where it has the type. What has not is as good as absent: it is ours, and nobody else's to keep.
-    pub(crate) fn value<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        serde_json::from_slice(self.take(name)?.get().as_bytes()).ok()
+    /// Takes the last member, with its name.
+    pub fn pop(&mut self) -> Option<(String, &'a str)> {
+        self.members.pop()
+    }
+
+    /// Takes a member, read as what it is to be.
+    pub(crate) fn value<T>(&mut self, name: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+        let value = read(self.take(name)?);
+        self.unfit |= value.is_none();
+        value
+    }
+
+    /// The same, where `null` is as good as absent.
+    pub(crate) fn nullable<T>(&mut self, name: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+        let value = read(self.take(name).filter(|value| *value != "null")?);
+        self.unfit |= value.is_none();
+        value
+    }
+
+    /// A string, or null.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        self.nullable(name, text)
+    }
+
+    /// A string, or null, that is a secret.
+    pub(crate) fn secret(&mut self, name: &str) -> Option<Secret> {
+        self.text(name).map(Secret::new)
+    }
+
+    /// Whether each member that was taken was there once, and of its type.
+    pub(crate) fn fits(&self) -> bool {
+        !self.unfit
     }
 
     pub(crate) fn rest(self) -> Vec<(String, Secret)> {
-        self.0.into_iter().map(|(name, raw)| (name, Secret::new(raw.get()))).collect()
+        self.members.into_iter().map(|(name, raw)| (name, Secret::new(raw))).collect()
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Vec<(String, &'de RawValue)>;
+/// The string that a value is.
+pub fn text(value: &str) -> Option<String> {
+    scan::string(value)
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+/// The whole number that a value is.
+pub fn whole<T: TryFrom<u64>>(value: &str) -> Option<T> {
+    value.parse::<u64>().ok()?.try_into().ok()
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    members.push((name.into_owned(), value));
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Visit).map(Self).map_err(de::Error::custom)
+/// The number that a value is, cut to a whole one; the largest where it is too large. `None` where it is negative.
+pub fn decimal(value: &str) -> Option<u64> {
+    number::decimal(value, 0)
+}
+
+/// The flag that a value is.
+pub fn flag(value: &str) -> Option<bool> {
+    value.parse().ok()
+}
+
+/// The list of strings that a value is.
+pub fn texts(value: &str) -> Option<Vec<String>> {
+    let mut texts = Vec::new();
+    for value in list(value)? {
+        texts.push(text(value)?);
     }
+    Some(texts)
+}
+
+/// The list of HTTP statuses that a value is.
+pub fn statuses(value: &str) -> Option<Vec<u16>> {
+    let mut statuses = Vec::new();
+    for value in list(value)? {
+        statuses.push(whole(value)?);
+    }
+    Some(statuses)
+}
+
+/// The values of a list, as they are written.
+pub fn list(value: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(scan::parts(value, *b"[]")?.into_iter().map(|(_, value)| value))
 }
 
 /// Writes one JSON object with a member a line.
@@ -166,7 +234,7 @@ impl<'t> Writer<'t> {
     }
 }
 
-/// Reads an object into a struct; `None` where it does not fit. `serde` alone would take an array for one too, value by
+/// Reads an object of no secrets into a struct; `None` where it does not fit. `serde` alone would take an array for one too, value by
 /// value.
 pub(crate) fn document<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let is_object = bytes.trim_ascii_start().starts_with(b"{");
@@ -179,19 +247,21 @@ pub(crate) fn answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     if body.len() <= Response::MAX_BODY { document(body) } else { None }
 }
 
-/// Reads a string, or null, into a [`Secret`]; for `#[serde(deserialize_with)]`.
-pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|value| value.map(Secret::new))
+/// Appends a string as RFC 8259 section 7 writes it.
+pub fn append(json: &mut String, text: &str) {
+    push_string(json, text);
 }
 
-/// A string as RFC 8259 section 7 writes it.
 fn push_string(json: &mut dyn Sink, text: &str) {
     json.push("\"");
     for c in text.chars() {
         match c {
             '"' => json.push("\\\""),
             '\\' => json.push("\\\\"),
-            '\0'..='\x1f' => json.push(&format!("\\u{:04x}", u32::from(c))),
+            '\0'..='\x1f' => {
+                json.push("\\u00");
+                json.push(&hex(&[c as u8]));
+            }
             _ => json.push(c.encode_utf8(&mut [0; 4])),
         }
     }
@@ -205,7 +275,7 @@ mod tests {
     #[test]
     fn an_object_has_just_the_room_that_it_needs() {
         for text in ["\u{1}\u{2}\0", "\"\\\"", "plain", "\u{1f511}é", ""] {
-            let json = object([("\u{1}", Value::Text(text)), (text, Value::Json("null"))].into_iter());
+            let json = object(&[("\u{1}", Some(Value::Text(text))), (text, Some(Value::Json("null"))), ("", None)]);
             assert_eq!(json.capacity(), json.len(), "a buffer that grows leaves copies of secrets behind: {json}");
         }
     }

@@ -140,7 +140,7 @@ pub mod discovery;
 pub mod doctor;
 pub mod dpop;
 pub mod http;
-mod json;
+pub mod json;
 pub mod keeping;
 pub mod login;
 pub mod machine;

@@ -6,21 +6,19 @@ pub use crate::callback::{Callback, Ignored, state_in_pasted};
 use crate::callback::{self, Parameters};
 use crate::dpop::Demand;
 use crate::http::{Endpoint, Request, Response, SendError};
-use crate::json::{self, Value};
+use crate::json::{self, Members, Value};
 use crate::machine::Blob;
 use crate::pkce::{Entropy, Verifier};
 use crate::provider::{Client, MissingClientId, Provider};
 use crate::secret::{Fingerprint, Secret};
-use crate::text::{displayable, said};
+use crate::text::{displayable, said, say};
 use crate::time::{Millis, Timestamp};
 use crate::token;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde::Deserialize;
 
 /// How long a saved [`Pending`] can be restored.
 pub const PENDING_LIFE: Millis = Millis::from_secs(600);
@@ -60,7 +58,11 @@ impl Login {
             return Err(BeginError::IssuerUnknown);
         }
         // RFC 8707 section 2: an absolute URI without a fragment.
-        if provider.resource.as_ref().is_some_and(|uri| !uri.contains(':') || uri.contains('#')) {
+        if provider
+            .resource
+            .as_ref()
+            .is_some_and(|uri| !uri.as_bytes().contains(&b':') || uri.as_bytes().contains(&b'#'))
+        {
             return Err(BeginError::InvalidResource);
         }
         let redirect_uri = redirect.into_uri(provider)?;
@@ -81,15 +83,18 @@ impl Login {
         // refresh token. A profile that names the parameter itself knows its server better, also where it names it empty.
         let offline = provider.scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
         let named = provider.authorization_parameters.contains_key("prompt")
-            || provider.authorization_endpoint.as_str().contains("prompt=");
+            || provider.authorization_endpoint.as_str().split(['?', '&']).any(|part| part.starts_with("prompt="));
         let consent = offline && !named;
-        let consent = consent.then_some(("prompt", "consent"));
-        let extra = provider.authorization_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let parameters: Vec<_> = extra.chain(standard).chain(consent).filter(|(_, value)| !value.is_empty()).collect();
-        let url = AuthorizationUrl::build(&provider.authorization_endpoint, parameters.iter().copied())?;
+        let extra = provider.authorization_parameters.iter();
+        let mut parameters: Vec<(&str, &str)> = extra.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        parameters.extend(standard);
+        if consent {
+            parameters.push(("prompt", "consent"));
+        }
+        let url = AuthorizationUrl::build(&provider.authorization_endpoint, &parameters)?;
         let push = if provider.require_pushed_authorization_requests {
             let endpoint = provider.pushed_authorization_request_endpoint.clone();
-            Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, parameters.iter().copied()))
+            Some(token::form_request(endpoint.ok_or(BeginError::PushRequired)?, &parameters))
         } else {
             None
         };
@@ -127,19 +132,15 @@ impl Push {
     /// # Errors
     /// [`BeginError::PushUnreachable`], [`BeginError::PushRefused`], [`BeginError::PushUnreadable`]
     pub fn read(self, answer: Result<Response, SendError>) -> Result<(Pending, AuthorizationUrl), BeginError> {
-        #[derive(Deserialize)]
-        struct Document {
-            request_uri: String,
-        }
         let response = answer.map_err(|error| BeginError::PushUnreachable(error.detail))?;
         if !matches!(response.status, 200 | 201) {
             return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status)));
         }
-        let document: Option<Document> = json::answer(&response.body);
-        let request_uri = document.map(|document| document.request_uri).filter(|uri| !uri.is_empty());
+        let mut document = Members::answer(&response.body).ok_or(BeginError::PushUnreadable)?;
+        let request_uri = document.text("request_uri").filter(|uri| document.fits() && !uri.is_empty());
         let request_uri = request_uri.ok_or(BeginError::PushUnreadable)?;
         let parameters = [("client_id", self.pending.client.client_id.as_str()), ("request_uri", &request_uri)];
-        let url = AuthorizationUrl::build(&self.endpoint, parameters.into_iter())?;
+        let url = AuthorizationUrl::build(&self.endpoint, &parameters)?;
         Ok((self.pending, url))
     }
 }
@@ -196,33 +197,22 @@ impl AuthorizationUrl {
 
     /// Appends the parameters to the query that the endpoint has. Empty ones are not sent, none is sent twice
     /// (RFC 6749 section 3.1).
-    fn build<'a>(
-        endpoint: &Endpoint,
-        parameters: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, BeginError> {
-        let mut url: String = endpoint.as_str().into();
-        let query = url.split_once('?').map(|(_, query)| query);
-        let mut names = BTreeSet::new();
-        for (name, _) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            if !names.insert(name.to_string()) {
-                return Err(BeginError::RepeatedParameter { name: displayable(&name) });
-            }
+    fn build(endpoint: &Endpoint, parameters: &[(&str, &str)]) -> Result<Self, BeginError> {
+        let query = endpoint.as_str().split_once('?').map(|(_, query)| query);
+        let there = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(|(name, _)| name);
+        let sent = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| Cow::Borrowed(*name));
+        let names: Vec<Cow<'_, str>> = there.chain(sent).collect();
+        if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return Err(BeginError::RepeatedParameter { name: displayable(name) });
         }
         let separator = match query {
             None => "?",
             Some(query) if query.is_empty() || query.ends_with('&') => "",
             Some(_) => "&",
         };
-        url.push_str(separator);
-        let start = url.len();
-        let mut serializer = form_urlencoded::Serializer::for_suffix(url, start);
-        for (name, value) in parameters.filter(|(_, value)| !value.is_empty()) {
-            if !names.insert(name.to_string()) {
-                return Err(BeginError::RepeatedParameter { name: displayable(name) });
-            }
-            serializer.append_pair(name, value);
-        }
-        Ok(Self { url: serializer.finish(), origin: endpoint.origin().into() })
+        let mut url = [endpoint.as_str(), separator].concat();
+        token::push_form(&mut url, parameters);
+        Ok(Self { url, origin: endpoint.origin().into() })
     }
 }
 
@@ -268,21 +258,21 @@ impl Pending {
     /// The attempt as bytes, to be finished by another process or after the page was left. They hold the verifier:
     /// store them where only the user can read them, and delete them after use. `None`: it has had its response.
     pub fn save(&self, now: Timestamp) -> Option<Blob> {
-        let client = serde_json::to_string(&self.client).ok()?;
+        let client = self.client.to_json();
         let created = now.0.to_string();
         let (version, dpop) = saved_as(self.dpop);
         let version = version.to_string();
-        let members = [
-            ("version", Value::Json(&version)),
-            ("created", Value::Json(&created)),
-            ("client", Value::Json(&client)),
-            ("redirectUri", Value::Text(&self.redirect_uri)),
-            ("state", Value::Text(self.state.expose())),
-            ("verifier", Value::Text(self.verifier.as_ref()?.expose())),
-            ("expectsIss", Value::Json(if self.expects_iss { "true" } else { "false" })),
-        ];
-        let dpop = dpop.map(|dpop| ("dpop", Value::Json(dpop)));
-        Some(Blob::new(json::object(members.into_iter().chain(dpop)).into_bytes()))
+        let saved = json::object(&[
+            ("version", Some(Value::Json(&version))),
+            ("created", Some(Value::Json(&created))),
+            ("client", Some(Value::Json(&client))),
+            ("redirectUri", Some(Value::Text(&self.redirect_uri))),
+            ("state", Some(Value::Text(self.state.expose()))),
+            ("verifier", Some(Value::Text(self.verifier.as_ref()?.expose()))),
+            ("expectsIss", Some(Value::Json(if self.expects_iss { "true" } else { "false" }))),
+            ("dpop", dpop.map(Value::Json)),
+        ]);
+        Some(Blob::new(saved.into_bytes()))
     }
 
     /// Takes a saved attempt up again, within [`PENDING_LIFE`].
@@ -290,27 +280,22 @@ impl Pending {
     /// # Errors
     /// [`RestoreError`]: a new login is needed.
     pub fn restore(bytes: &[u8], now: Timestamp) -> Result<Self, RestoreError> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u64,
-        }
-        let Version { version } = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        let mut members = Members::parse(bytes).ok_or(RestoreError::Unreadable)?;
+        let version: Option<u64> = members.value("version", json::whole);
+        let version = version.filter(|_| members.fits()).ok_or(RestoreError::Unreadable)?;
         if version != SAVED_VERSION && version != saved_as(DEMANDED).0 {
             return Err(RestoreError::Version);
         }
-        let saved: Saved = json::document(bytes).ok_or(RestoreError::Unreadable)?;
+        let saved = Saved::read(members).ok_or(RestoreError::Unreadable)?;
         if version != saved_as(saved.dpop).0 {
             return Err(RestoreError::Version);
         }
-        let created = Timestamp(saved.created);
+        let created = saved.created;
         if now.since(created) > PENDING_LIFE || created.since(now) > PENDING_LIFE {
             return Err(RestoreError::Expired);
         }
-        let state = saved.state.filter(|state| !state.is_empty()).ok_or(RestoreError::Unreadable)?;
-        let verifier = saved.verifier.and_then(Verifier::restore).ok_or(RestoreError::Unreadable)?;
-        let redirect_uri = String::from(saved.redirect_uri);
-        let (expects_iss, dpop) = (saved.expects_iss, saved.dpop);
-        Ok(Self { client: saved.client, redirect_uri, state, verifier: Some(verifier), expects_iss, dpop })
+        let Saved { client, redirect_uri, state, verifier, expects_iss, dpop, .. } = saved;
+        Ok(Self { client, redirect_uri: redirect_uri.into(), state, verifier: Some(verifier), expects_iss, dpop })
     }
 
     fn judge(&mut self, callback: Callback<'_>) -> Result<Verdict, Ignored> {
@@ -401,8 +386,8 @@ impl Verdict {
     /// [`Verdict::Denied`] in words.
     pub fn denied(code: &str, description: Option<&str>) -> String {
         match description {
-            None => format!("the login was denied ({code})"),
-            Some(text) => format!("the login was denied ({code}): {text}"),
+            None => ["the login was denied (", code, ")"].concat(),
+            Some(text) => ["the login was denied (", code, "): ", text].concat(),
         }
     }
 }
@@ -505,17 +490,17 @@ impl fmt::Display for BeginError {
             Self::InvalidResource => "the provider's resource must be an absolute URI without a fragment (#...)",
             Self::RepeatedParameter { name } => {
                 let advice = "remove it from the provider's authorization_parameters or endpoint";
-                return f.write_str(&format!("the parameter {name} would be sent twice; {advice}"));
+                return say(f, &["the parameter ", name, " would be sent twice; ", advice]);
             }
             Self::PushRequired => {
                 "this server takes pushed authorization requests alone (RFC 9126); log in with the command, and where \
                  that does not help either, name its pushed_authorization_request_endpoint"
             }
             Self::PushUnreachable(detail) => {
-                return write!(f, "the authorization request could not be pushed: {detail}; check the network");
+                return say(f, &["the authorization request could not be pushed: ", detail, "; check the network"]);
             }
             Self::PushRefused(detail) => {
-                return write!(f, "the server does not accept the authorization request: {detail}; check the client id");
+                return say(f, &["the server does not accept the authorization request: ", detail, "; check the client id"]);
             }
             Self::PushUnreadable => "the server's answer to the pushed authorization request names no request; try again",
         })
@@ -579,17 +564,27 @@ const DEMANDED: Demand = Demand::BOUND;
 const DEMANDED: Demand = Demand::NONE;
 
 /// What [`Pending::save`] writes.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Saved {
-    created: u64,
+    created: Timestamp,
     client: Client,
     redirect_uri: Endpoint,
-    #[serde(deserialize_with = "json::secret")]
-    state: Option<Secret>,
-    #[serde(deserialize_with = "json::secret")]
-    verifier: Option<Secret>,
+    state: Secret,
+    verifier: Verifier,
     expects_iss: bool,
-    #[serde(default)]
     dpop: Demand,
+}
+
+impl Saved {
+    fn read(mut members: Members<'_>) -> Option<Self> {
+        let saved = Self {
+            created: members.value("created", json::whole).map(Timestamp)?,
+            client: members.value("client", Client::from_json)?,
+            redirect_uri: members.value("redirectUri", Endpoint::from_json)?,
+            state: members.secret("state").filter(|state| !state.is_empty())?,
+            verifier: members.secret("verifier").and_then(Verifier::restore)?,
+            expects_iss: members.value("expectsIss", json::flag)?,
+            dpop: members.value("dpop", Demand::from_json).unwrap_or_default(),
+        };
+        members.fits().then_some(saved)
+    }
 }

@@ -4,6 +4,7 @@
 //! `Action` and `Input` are exhaustive on purpose: a new action must break every host at compile time.
 
 use crate::http::{Request, Response, SendError};
+use crate::text::hex;
 use crate::time::{Millis, Now};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -179,13 +180,13 @@ impl Revision {
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
 impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0[..6]))
     }
 }
 

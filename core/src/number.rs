@@ -34,10 +34,17 @@ fn exponent(text: &str) -> Option<i64> {
         Some(digits) => (digits, true),
         None => (text.strip_prefix('+').unwrap_or(text), false),
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if digits.is_empty() {
         return None;
     }
-    let size = digits.parse().unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
+    let mut size = 0;
+    for byte in digits.bytes() {
+        let digit = i64::from(byte).wrapping_sub(b'0'.into());
+        if !(0..10).contains(&digit) {
+            return None;
+        }
+        size = (size * 10 + digit).min(i64::MAX / 40);
+    }
     Some(if negative { -size } else { size })
 }
 

@@ -2,11 +2,12 @@
 
 use crate::dpop::Demand;
 use crate::http::{Endpoint, EndpointError};
+use crate::json::{self, Members, Value};
+use crate::text::say;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -98,6 +99,9 @@ pub enum LoopbackHost {
 
 /// What a refresh and a revocation need to know, kept beside the tokens since the login: so every process on every host
 /// refreshes from the stored record alone. Stored as JSON; members that are not known are ignored.
+///
+/// [`to_json`](Self::to_json) and [`from_json`](Self::from_json) are how the core does it; `serde`, for other documents that
+/// hold one, does the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Client {
@@ -124,6 +128,40 @@ pub struct Client {
     pub resource: Option<String>,
 }
 
+impl Client {
+    /// As it is stored: a JSON object, with the members in camel case.
+    pub fn to_json(&self) -> String {
+        let statuses: Vec<String> = self.refused_statuses.iter().map(ToString::to_string).collect();
+        let statuses = ["[", &statuses.join(","), "]"].concat();
+        json::object(&[
+            ("name", Some(Value::Text(&self.name))),
+            ("issuer", self.issuer.as_deref().map(Value::Text)),
+            ("tokenEndpoint", Some(Value::Text(self.token_endpoint.as_str()))),
+            ("revocationEndpoint", self.revocation_endpoint.as_ref().map(|url| Value::Text(url.as_str()))),
+            ("clientId", Some(Value::Text(&self.client_id))),
+            ("body", Some(Value::Text(self.body.name()))),
+            ("refusedStatuses", (!self.refused_statuses.is_empty()).then_some(Value::Json(&statuses))),
+            ("resource", self.resource.as_deref().map(Value::Text)),
+        ])
+    }
+
+    /// Reads what [`to_json`](Self::to_json) writes; `None` where it is anything else.
+    pub fn from_json(json: &str) -> Option<Self> {
+        let mut members = Members::parse(json.as_bytes())?;
+        let client = Self {
+            name: members.text("name")?,
+            issuer: members.text("issuer"),
+            token_endpoint: members.value("tokenEndpoint", Endpoint::from_json)?,
+            revocation_endpoint: members.nullable("revocationEndpoint", Endpoint::from_json),
+            client_id: members.text("clientId")?,
+            body: members.value("body", TokenBody::from_json).unwrap_or_default(),
+            refused_statuses: members.value("refusedStatuses", json::statuses).unwrap_or_default(),
+            resource: members.text("resource"),
+        };
+        members.fits().then_some(client)
+    }
+}
+
 /// How token requests are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,6 +171,22 @@ pub enum TokenBody {
     Form,
     /// A JSON object with the same members.
     Json,
+}
+
+impl TokenBody {
+    /// Its name, as it is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Json => "json",
+        }
+    }
+
+    /// The one that this JSON text names.
+    pub fn from_json(json: &str) -> Option<Self> {
+        let name = json::text(json)?;
+        [Self::Form, Self::Json].into_iter().find(|body| body.name() == name)
+    }
 }
 
 /// The provider has no client identifier.
@@ -152,34 +206,31 @@ impl MissingClientId {
 
 impl fmt::Display for MissingClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "there is no client id for the provider {}: a client id names an application that you registered there, and \
-             kraube ships none; give yours with --client-id, KRAUBE_CLIENT_ID or providers.toml",
-            self.provider
-        )
+        let advice = ": a client id names an application that you registered there, and kraube ships none; give yours with \
+                      --client-id, KRAUBE_CLIENT_ID or providers.toml";
+        say(f, &["there is no client id for the provider ", &self.provider, advice])
     }
 }
 
 impl core::error::Error for MissingClientId {}
 
 impl Provider {
-    /// Claude. The client id is the user's own.
-    pub fn claude() -> Self {
+    /// A standard server with these endpoints, and nothing else said of it.
+    pub fn new(name: &str, authorization_endpoint: Endpoint, token_endpoint: Endpoint) -> Self {
         Self {
-            name: "claude".to_owned(),
+            name: name.to_owned(),
             issuer: None,
-            authorization_endpoint: Endpoint::constant("https://claude.com/cai/oauth/authorize"),
-            token_endpoint: Endpoint::constant("https://platform.claude.com/v1/oauth/token"),
+            authorization_endpoint,
+            token_endpoint,
             revocation_endpoint: None,
             device_authorization_endpoint: None,
             client_id: None,
-            scopes: vec!["user:profile".to_owned(), "user:inference".to_owned()],
-            body: TokenBody::Json,
-            authorization_parameters: BTreeMap::from([("code".to_owned(), "true".to_owned())]),
-            redirect: RedirectRules { host: LoopbackHost::Localhost, ..RedirectRules::default() },
-            manual_redirect: Some(Endpoint::constant("https://platform.claude.com/oauth/code/callback")),
-            refused_statuses: vec![404],
+            scopes: Vec::new(),
+            body: TokenBody::Form,
+            authorization_parameters: BTreeMap::new(),
+            redirect: RedirectRules::default(),
+            manual_redirect: None,
+            refused_statuses: Vec::new(),
             expects_iss: false,
             resource: None,
             pushed_authorization_request_endpoint: None,
@@ -190,33 +241,39 @@ impl Provider {
         }
     }
 
+    /// Claude. The client id is the user's own.
+    pub fn claude() -> Self {
+        Self::like_claude(
+            "claude",
+            Endpoint::constant("https://claude.com/cai/oauth/authorize"),
+            Endpoint::constant("https://platform.claude.com/v1/oauth/token"),
+            Endpoint::constant("https://platform.claude.com/oauth/code/callback"),
+        )
+    }
+
+    fn like_claude(name: &str, authorization: Endpoint, token: Endpoint, manual_redirect: Endpoint) -> Self {
+        let mut provider = Self::new(name, authorization, token);
+        provider.scopes = ["user:profile", "user:inference"].map(ToOwned::to_owned).into();
+        provider.body = TokenBody::Json;
+        provider.authorization_parameters.insert("code".to_owned(), "true".to_owned());
+        provider.redirect.host = LoopbackHost::Localhost;
+        provider.manual_redirect = Some(manual_redirect);
+        provider.refused_statuses.push(404);
+        provider
+    }
+
     /// The embedded authorization server at this issuer, in the standard shape.
     ///
     /// # Errors
     /// [`EndpointError`]: the issuer is no `https` or loopback URL.
     pub fn demo(issuer: &str) -> Result<Self, EndpointError> {
-        Ok(Self {
-            name: "demo".to_owned(),
-            issuer: Some(issuer.to_owned()),
-            authorization_endpoint: Endpoint::parse(&format!("{issuer}/authorize"))?,
-            token_endpoint: Endpoint::parse(&format!("{issuer}/token"))?,
-            revocation_endpoint: Some(Endpoint::parse(&format!("{issuer}/revoke"))?),
-            device_authorization_endpoint: Some(Endpoint::parse(&format!("{issuer}/device_authorization"))?),
-            client_id: Some("kraube-demo".to_owned()),
-            scopes: Vec::new(),
-            body: TokenBody::Form,
-            authorization_parameters: BTreeMap::new(),
-            redirect: RedirectRules::default(),
-            manual_redirect: None,
-            refused_statuses: Vec::new(),
-            expects_iss: true,
-            resource: None,
-            pushed_authorization_request_endpoint: None,
-            require_pushed_authorization_requests: false,
-            registration_endpoint: None,
-            client_id_metadata_document_supported: false,
-            dpop: Demand::default(),
-        })
+        let mut provider = Self::new("demo", at(issuer, "/authorize")?, at(issuer, "/token")?);
+        provider.issuer = Some(issuer.to_owned());
+        provider.revocation_endpoint = Some(at(issuer, "/revoke")?);
+        provider.device_authorization_endpoint = Some(at(issuer, "/device_authorization")?);
+        provider.client_id = Some(DEMO_CLIENT.to_owned());
+        provider.expects_iss = true;
+        Ok(provider)
     }
 
     /// The embedded authorization server at this issuer, in the shape of [`claude`](Self::claude).
@@ -224,14 +281,10 @@ impl Provider {
     /// # Errors
     /// [`EndpointError`]: the issuer is no `https` or loopback URL.
     pub fn demo_claude(issuer: &str) -> Result<Self, EndpointError> {
-        Ok(Self {
-            name: "demo-claude".to_owned(),
-            authorization_endpoint: Endpoint::parse(&format!("{issuer}/cai/oauth/authorize"))?,
-            token_endpoint: Endpoint::parse(&format!("{issuer}/v1/oauth/token"))?,
-            client_id: Some("kraube-demo".to_owned()),
-            manual_redirect: Some(Endpoint::parse(&format!("{issuer}/oauth/code/callback"))?),
-            ..Self::claude()
-        })
+        let (authorization, token) = (at(issuer, "/cai/oauth/authorize")?, at(issuer, "/v1/oauth/token")?);
+        let mut provider = Self::like_claude("demo-claude", authorization, token, at(issuer, "/oauth/code/callback")?);
+        provider.client_id = Some(DEMO_CLIENT.to_owned());
+        Ok(provider)
     }
 
     /// Which client we are at this server, for token requests.
@@ -251,6 +304,13 @@ impl Provider {
             resource: self.resource.clone(),
         })
     }
+}
+
+/// The client that the embedded server knows.
+const DEMO_CLIENT: &str = "kraube-demo";
+
+fn at(issuer: &str, path: &str) -> Result<Endpoint, EndpointError> {
+    Endpoint::parse(&[issuer, path].concat())
 }
 
 impl RedirectRules {

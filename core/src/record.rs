@@ -9,12 +9,12 @@ use crate::machine::Blob;
 use crate::number::decimal;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
+use crate::text::hex;
 use crate::time::{Millis, Timestamp};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use serde_json::value::RawValue;
 
 /// Identifies a login through all its rotations. A different one means that somebody logged in anew.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,7 @@ pub struct RunId(pub u64);
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(&hex(&self.0.to_be_bytes()))
     }
 }
 
@@ -211,10 +211,10 @@ impl Record {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(RecordError::Empty);
         }
-        let mut members = Members::parse(bytes)?;
+        let mut members = Members::each_once(bytes)?;
         let mut record = Self::blank();
         record.take_tokens(&mut members)?;
-        let ours = members.take("kraube").map(|raw| Members::parse(raw.get().as_bytes())).and_then(Result::ok);
+        let ours = members.take("kraube").and_then(|raw| Members::each_once(raw.as_bytes()).ok());
         record.unknown = members.rest();
         if let Some(mut ours) = ours {
             dpop::read(&mut ours, &mut record)?;
@@ -239,42 +239,51 @@ impl Record {
         }
     }
 
-    /// The same tokens with a mark on them. The back-off has run out, or it would not be spent now.
-    pub(crate) fn marked(&self, run: RunId, at: Timestamp) -> Self {
-        Self { redeeming: Some(Mark { run: run.to_string(), at }), retry_at: None, ..self.clone() }
+    /// Sets a mark. The back-off has run out, or the token would not be spent now.
+    pub(crate) fn mark(&mut self, run: RunId, at: Timestamp) {
+        self.redeeming = Some(Mark { run: run.to_string(), at });
+        self.retry_at = None;
     }
 
-    /// The same tokens, to be left alone until `retry_at`. The mark stays where the outcome is in doubt.
-    pub(crate) fn parked(&self, retry_at: Timestamp, retries: u32, status: Option<u16>, doubt: bool) -> Self {
-        let redeeming = if doubt { self.redeeming.clone() } else { None };
-        Self { redeeming, retry_at: Some(retry_at), retries, last_status: status, ..self.clone() }
-    }
-
-    /// The same tokens, and that the server refuses the refresh token.
-    pub(crate) fn refused(&self, refusal: Refusal) -> Self {
-        Self { redeeming: None, retry_at: None, refused: Some(refusal), ..self.clone() }
-    }
-
-    /// The next tokens of the same login. What was recorded of the old ones is void.
-    pub(crate) fn renewed(&self, issued: crate::token::Issued, sent_at: Timestamp) -> Self {
-        Self {
-            refresh_token: issued.refresh_token.or_else(|| self.refresh_token.clone()),
-            access_token: Some(issued.access_token),
-            expires_at: Some(sent_at.plus(issued.life)),
-            obtained_at: Some(sent_at),
-            scope: issued.scope.or_else(|| self.scope.clone()),
-            login: self.login.clone(),
-            client: self.client.clone(),
-            binding: self.binding.clone(),
-            unknown: self.unknown.clone(),
-            unknown_inside: self.unknown_inside.clone(),
-            ..Self::blank()
+    /// The tokens are to be left alone until `retry_at`. The mark stays where the outcome is in doubt.
+    pub(crate) fn park(&mut self, retry_at: Timestamp, retries: u32, status: Option<u16>, doubt: bool) {
+        if !doubt {
+            self.redeeming = None;
         }
+        self.retry_at = Some(retry_at);
+        self.retries = retries;
+        self.last_status = status;
     }
 
-    /// These tokens, with the members that others have stored meanwhile.
-    pub(crate) fn over(&self, stored: &Self) -> Self {
-        Self { unknown: stored.unknown.clone(), unknown_inside: stored.unknown_inside.clone(), ..self.clone() }
+    /// The server refuses the refresh token.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.redeeming = None;
+        self.retry_at = None;
+        self.refused = Some(refusal);
+    }
+
+    /// Takes the next tokens of the same login. What was recorded of the old ones is void.
+    pub(crate) fn renew(&mut self, issued: crate::token::Issued, sent_at: Timestamp) {
+        if issued.refresh_token.is_some() {
+            self.refresh_token = issued.refresh_token;
+        }
+        if issued.scope.is_some() {
+            self.scope = issued.scope;
+        }
+        self.access_token = Some(issued.access_token);
+        self.expires_at = Some(sent_at.plus(issued.life));
+        self.obtained_at = Some(sent_at);
+        self.redeeming = None;
+        self.retry_at = None;
+        self.retries = 0;
+        self.last_status = None;
+        self.refused = None;
+    }
+
+    /// Takes the members that others have stored meanwhile.
+    pub(crate) fn lay_over(&mut self, stored: Self) {
+        self.unknown = stored.unknown;
+        self.unknown_inside = stored.unknown_inside;
     }
 
     /// Whether there is nothing to log in with: absent or blanked tokens.
@@ -328,7 +337,7 @@ impl Record {
     }
 
     fn to_text(&self) -> String {
-        json::exactly(|sink| {
+        json::exactly(&|sink| {
             let mut top = Writer::open(sink, "  ");
             if self.binding.is_none() {
                 self.write_tokens(&mut top);
@@ -346,7 +355,7 @@ impl Record {
     pub(crate) fn take_tokens(&mut self, members: &mut Members<'_>) -> Result<(), RecordError> {
         self.refresh_token = token(members.take("refreshToken"))?;
         self.access_token = token(members.take("accessToken"))?;
-        self.expires_at = members.take("expiresAt").and_then(|raw| time(raw.get()));
+        self.expires_at = members.value("expiresAt", time);
         Ok(())
     }
 
@@ -391,16 +400,16 @@ impl Record {
     }
 
     fn read_ours(&mut self, ours: &mut Members<'_>) {
-        let fits = ours.value::<String>("for").is_some_and(|text| text == self.pair().to_string());
-        self.login = ours.value::<String>("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
-        self.client = ours.value("provider");
-        let scope = ours.value("scope");
-        let obtained_at = ours.take("obtainedAt").and_then(|raw| time(raw.get()));
-        let redeeming = ours.take("redeeming").map(|raw| mark(raw.get()));
-        let retry_at = ours.take("retryAt").and_then(|raw| time(raw.get()));
-        let retries = ours.value("retries").unwrap_or(0);
-        let last_status = ours.value("lastStatus");
-        let refused = ours.take("refused").map(|raw| refusal(raw.get()));
+        let fits = ours.text("for").is_some_and(|text| text == self.pair().to_string());
+        self.login = ours.text("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
+        self.client = ours.value("provider", Client::from_json);
+        let scope = ours.text("scope");
+        let obtained_at = ours.value("obtainedAt", time);
+        let redeeming = ours.take("redeeming").map(mark);
+        let retry_at = ours.value("retryAt", time);
+        let retries = ours.value("retries", json::whole).unwrap_or(0);
+        let last_status = ours.value("lastStatus", json::whole);
+        let refused = ours.take("refused").map(refusal);
         self.unknown_inside = core::mem::take(ours).rest();
         // Other tokens than these members were written for: another program was here, and they say nothing any more.
         if fits {
@@ -421,7 +430,7 @@ impl Record {
             ours.string("login", &login.0);
         }
         if let Some(client) = &self.client {
-            ours.raw("provider", &serde_json::to_string(client).unwrap_or_else(|_| "null".into()));
+            ours.raw("provider", &client.to_json());
         }
         if let Some(binding) = &self.binding {
             binding.write(&mut ours, self);
@@ -476,10 +485,10 @@ impl fmt::Debug for Record {
 }
 
 /// A token: absent, null and blank are all "none".
-fn token(raw: Option<&RawValue>) -> Result<Option<Secret>, RecordError> {
-    let Some(raw) = raw else { return Ok(None) };
-    let text: Option<String> = serde_json::from_slice(raw.get().as_bytes()).map_err(|_| RecordError::Mistyped)?;
-    Ok(text.filter(|text| !text.is_empty()).map(Secret::new))
+fn token(raw: Option<&str>) -> Result<Option<Secret>, RecordError> {
+    let Some(raw) = raw.filter(|raw| *raw != "null") else { return Ok(None) };
+    let text = json::text(raw).ok_or(RecordError::Mistyped)?;
+    Ok(Some(text).filter(|text| !text.is_empty()).map(Secret::new))
 }
 
 /// A moment in Unix milliseconds. Other programs write fractions, strings and seconds: a value below 10^11 is before
@@ -494,13 +503,13 @@ fn time(raw: &str) -> Option<Timestamp> {
 
 /// A mark that cannot be read in full is a mark all the same: somebody was about to spend the token.
 fn mark(raw: &str) -> Mark {
-    let mut members = Members::parse(raw.as_bytes()).unwrap_or_default();
-    let at = members.take("at").and_then(|raw| time(raw.get())).unwrap_or_default();
-    Mark { run: members.value("run").unwrap_or_default(), at }
+    let mut members = Members::each_once(raw.as_bytes()).unwrap_or_default();
+    let at = members.value("at", time).unwrap_or_default();
+    Mark { run: members.text("run").unwrap_or_default(), at }
 }
 
 fn refusal(raw: &str) -> Refusal {
-    let reason: Option<String> = Members::parse(raw.as_bytes()).unwrap_or_default().value("reason");
+    let reason = Members::each_once(raw.as_bytes()).unwrap_or_default().text("reason");
     match reason.as_deref() {
         Some("rotation_lost") => Refusal::RotationLost,
         Some(_) | None => Refusal::Revoked,

@@ -185,19 +185,17 @@ fn registration(provider: &Provider) -> String {
     let scope = provider.scopes.join(" ");
     let (grant_types, redirect_uris) = (list(&grant_types), list(&redirect_uris));
     let members = [
-        ("client_name", Value::Text("kraube")),
-        ("application_type", Value::Text("native")),
-        ("token_endpoint_auth_method", Value::Text("none")),
-        ("grant_types", Value::Json(&grant_types)),
-        ("response_types", Value::Json(r#"["code"]"#)),
-        ("redirect_uris", Value::Json(&redirect_uris)),
-        ("scope", Value::Text(&scope)),
+        ("client_name", Some(Value::Text("kraube"))),
+        ("application_type", Some(Value::Text("native"))),
+        ("token_endpoint_auth_method", Some(Value::Text("none"))),
+        ("grant_types", Some(Value::Json(&grant_types))),
+        ("response_types", Some(Value::Json(r#"["code"]"#))),
+        ("redirect_uris", Some(Value::Json(&redirect_uris))),
+        ("scope", (!scope.is_empty()).then_some(Value::Text(&scope))),
+        #[cfg(feature = "dpop")]
+        ("dpop_bound_access_tokens", provider.dpop.is_made().then_some(Value::Json("true"))),
     ];
-    let count = if scope.is_empty() { members.len() - 1 } else { members.len() };
-    let members = members.into_iter().take(count);
-    #[cfg(feature = "dpop")]
-    let members = members.chain(provider.dpop.is_made().then_some(("dpop_bound_access_tokens", Value::Json("true"))));
-    json::object(members)
+    json::object(&members)
 }
 
 /// Without a port where any will do: servers take every one for the loopback interface (RFC 8252 section 7.3).

@@ -13,7 +13,7 @@ pub(crate) fn of(response: &Response, now: Timestamp) -> Option<Millis> {
 
 /// How long to wait from `now`; at most [`LONGEST`], zero for a date that has passed, `None` for what is neither form.
 fn parse(header: &str, now: Timestamp) -> Option<Millis> {
-    let header = header.trim_matches([' ', '\t']);
+    let header = header.trim_ascii();
     let wait = if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
         Millis::from_secs(header.parse().unwrap_or(u64::MAX))
     } else {

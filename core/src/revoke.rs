@@ -27,7 +27,7 @@ pub fn revocation_request(client: &Client, refresh_token: &Secret) -> Option<Req
         ("token_type_hint", "refresh_token"),
         ("client_id", client.client_id.as_str()),
     ];
-    Some(form_request(client.revocation_endpoint.clone()?, parameters.into_iter()))
+    Some(form_request(client.revocation_endpoint.clone()?, &parameters))
 }
 
 /// Reads the answer (RFC 7009 section 2.2).

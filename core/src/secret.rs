@@ -1,5 +1,6 @@
 //! Values that must never be shown: tokens, codes, verifiers.
 
+use crate::text::hex;
 use alloc::string::String;
 use core::fmt;
 use sha2::{Digest, Sha256};
@@ -72,7 +73,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

@@ -1,6 +1,19 @@
 //! Text that others wrote, made fit for a terminal, a log and a page.
 
 use alloc::string::String;
+use core::fmt;
+
+/// Writes the parts of a sentence one after the other. (`write!` would bring the machinery of formats into modules for the
+/// web.)
+pub(crate) fn say(f: &mut fmt::Formatter<'_>, parts: &[&str]) -> fmt::Result {
+    parts.iter().try_for_each(|part| f.write_str(part))
+}
+
+/// Two digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
 
 /// Longer text is cut here, in characters.
 const LONGEST: usize = 200;
@@ -18,9 +31,9 @@ pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallba
         detail.push_str(fallback);
     }
     let description = description.map(said).unwrap_or_default();
-    if !description.trim().is_empty() {
+    if !description.trim_ascii().is_empty() {
         detail.push_str(": ");
-        detail.push_str(description.trim());
+        detail.push_str(description.trim_ascii());
     }
     detail
 }
@@ -36,7 +49,7 @@ fn without_credentials(text: &str) -> String {
     const SHORTEST: usize = 16;
     let mut shown = String::new();
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c)) {
-        let address = word.starts_with("http") && word.contains("://") && !word.contains(['?', '#']);
+        let address = (word.starts_with("https://") || word.starts_with("http://")) && !word.contains(['?', '#']);
         let hidden = !address && word.len() >= SHORTEST && word.contains(|c: char| c.is_ascii_digit());
         shown.push_str(if hidden { "*** " } else { word });
     }

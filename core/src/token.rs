@@ -1,7 +1,7 @@
 //! The token endpoint as pairs: a request, and what its answer means (RFC 6749 sections 4.1.3, 5 and 6).
 
 use crate::http::{Endpoint, Request, Response};
-use crate::json;
+use crate::json::{self, Members, Sink};
 use crate::number::decimal;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
@@ -9,10 +9,8 @@ use crate::retry_after;
 use crate::secret::Secret;
 use crate::text::error_detail;
 use crate::time::{Millis, Now};
-use alloc::format;
-use alloc::string::String;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// What the server issued. [`Answer::Issued`] holds it.
 #[derive(Debug)]
@@ -162,40 +160,44 @@ fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer 
         }
         _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
         429 => Answer::Throttled { retry_after: retry_after() },
-        300..=399 => unknown(format!("HTTP status {status}: redirects of the token endpoint are not followed")),
-        _ => unknown(format!("HTTP status {status}")),
+        300..=399 => unknown(http_status(status) + ": redirects of the token endpoint are not followed"),
+        _ => unknown(http_status(status)),
     }
 }
 
 /// A `POST` to the token endpoint with these parameters, in the encoding of the client. Parameters without a value are
 /// not sent (RFC 6749 section 3.2).
 fn token_request(client: &Client, parameters: &[(&str, &str)]) -> Request {
-    let parameters = || parameters.iter().copied().filter(|(_, value)| !value.is_empty());
     let url = client.token_endpoint.clone();
     match client.body {
-        TokenBody::Form => form_request(url, parameters()),
+        TokenBody::Form => form_request(url, parameters),
         TokenBody::Json => {
-            let members = parameters().map(|(name, value)| (name, json::Value::Text(value)));
-            Request::new(url, "application/json", Secret::new(json::object(members)))
+            let value = |value| Some(json::Value::Text(value)).filter(|_| !value.is_empty());
+            let members: Vec<_> = parameters.iter().map(|(name, text)| (*name, value(text))).collect();
+            Request::new(url, "application/json", Secret::new(json::object(&members)))
         }
     }
 }
 
-/// A `POST` with a form, whose body is built in one allocation.
-pub(crate) fn form_request<'a>(url: Endpoint, parameters: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Request {
-    let encode = form_urlencoded::byte_serialize;
-    let body = Secret::new(json::exactly(|form| {
-        for (index, (name, value)) in parameters.clone().enumerate() {
-            form.push(if index > 0 { "&" } else { "" });
-            encode(name.as_bytes()).for_each(|part| form.push(part));
-            form.push("=");
-            encode(value.as_bytes()).for_each(|part| form.push(part));
-        }
-    }));
+/// A `POST` with a form, whose body is built in one allocation. What has no value is left out (RFC 6749 section 3.1).
+pub(crate) fn form_request(url: Endpoint, parameters: &[(&str, &str)]) -> Request {
+    let body = Secret::new(json::exactly(&|form| push_form(form, parameters)));
     Request::new(url, "application/x-www-form-urlencoded", body)
 }
 
-/// `Err` says what was wrong, and holds nothing of the body.
+pub(crate) fn push_form(form: &mut dyn Sink, parameters: &[(&str, &str)]) {
+    let mut before = "";
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        for (before, text) in [(before, name), ("=", value)] {
+            form.push(before);
+            form_urlencoded::byte_serialize(text.as_bytes()).for_each(|part| form.push(part));
+        }
+        before = "&";
+    }
+}
+
+/// A success (RFC 6749 section 5.1). A member that is given twice makes it unreadable; those that are not known are passed
+/// over. `Err` says what was wrong, and holds nothing of the body.
 fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str> {
     if !response.content_type.as_deref().is_some_and(is_json) {
         return Err("the answer is not of the type application/json");
@@ -203,14 +205,23 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
     if response.body.len() > Response::MAX_BODY {
         return Err("the answer is too long");
     }
-    let document: TokenDocument<'_> =
-        json::document(&response.body).ok_or("the answer is not a readable token document")?;
-    let access_token = document.access_token.filter(|token| !token.is_empty());
+    let unreadable = "the answer is not a readable token document";
+    let mut document = Members::parse(&response.body).ok_or(unreadable)?;
+    let (access_token, refresh_token) = (document.secret("access_token"), document.secret("refresh_token"));
+    let token_type = document.text("token_type");
+    // A rotation can do without these, so that a mistyped one does not make the tokens unreadable.
+    let (expires_in, granted) = (document.take("expires_in"), document.take("scope"));
+    if !document.fits() {
+        return Err(unreadable);
+    }
+    let access_token = access_token.filter(|token| !token.is_empty());
     let access_token = access_token.ok_or("the answer has no access token")?;
     if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err("the access token has characters that no access token may have");
     }
-    let fits = match document.token_type {
+    // RFC 6749 requires it. Where it is absent the token is taken for a bearer token, the one type that is used here: by now
+    // the old refresh token is spent.
+    let fits = match token_type {
         Some(name) => name.eq_ignore_ascii_case(if bound { "dpop" } else { "bearer" }),
         None => !bound,
     };
@@ -219,16 +230,16 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
     }
     Ok(Issued {
         access_token,
-        refresh_token: document.refresh_token.filter(|token| !token.is_empty()),
-        life: document.expires_in.map_or(DEFAULT_LIFE, |value| life(value.get())),
-        scope: document.scope.and_then(|value| scope(value.get())),
+        refresh_token: refresh_token.filter(|token| !token.is_empty()),
+        life: expires_in.map_or(DEFAULT_LIFE, life),
+        scope: granted.and_then(scope),
     })
 }
 
 /// `application/json`, in any case and with any parameters.
 fn is_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json")
+    media_type.trim_ascii().eq_ignore_ascii_case("application/json")
 }
 
 /// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not
@@ -242,26 +253,9 @@ fn life(json: &str) -> Millis {
 
 /// The scope (RFC 6749 section 3.3), where it is a string of the allowed characters.
 fn scope(json: &str) -> Option<String> {
-    let scope: String = serde_json::from_slice(json.as_bytes()).ok()?;
+    let scope = json::text(json)?;
     let allowed = |c: char| matches!(c, ' '..='!' | '#'..='[' | ']'..='~');
     (!scope.is_empty() && scope.chars().all(allowed)).then_some(scope)
-}
-
-/// A success (RFC 6749 section 5.1). A member that is given twice makes it unreadable; others are ignored. The members
-/// that a rotation can do without are taken as they are, so that a mistyped one does not make the tokens unreadable.
-#[derive(Deserialize)]
-struct TokenDocument<'a> {
-    #[serde(default, deserialize_with = "json::secret")]
-    access_token: Option<Secret>,
-    /// RFC 6749 requires it. Where it is absent the token is taken for a bearer token, the one type that is used here:
-    /// by now the old refresh token is spent.
-    token_type: Option<String>,
-    #[serde(default, deserialize_with = "json::secret")]
-    refresh_token: Option<Secret>,
-    #[serde(borrow)]
-    expires_in: Option<&'a RawValue>,
-    #[serde(borrow)]
-    scope: Option<&'a RawValue>,
 }
 
 /// The two members of an error document (RFC 6749 section 5.2) that are ever shown. Both are `None` where the document
@@ -275,21 +269,19 @@ pub(crate) struct ErrorDocument {
 impl ErrorDocument {
     /// Code and description, fit for display; the status where there is no code.
     pub(crate) fn detail(&self, status: u16) -> String {
-        error_detail(self.error.as_deref(), self.description.as_deref(), &format!("HTTP status {status}"))
+        error_detail(self.error.as_deref(), self.description.as_deref(), &http_status(status))
     }
 }
 
+fn http_status(status: u16) -> String {
+    ["HTTP status ", &status.to_string()].concat()
+}
+
 pub(crate) fn read_error(body: &[u8]) -> ErrorDocument {
-    #[derive(Deserialize)]
-    struct Raw<'a> {
-        #[serde(borrow)]
-        error: Option<&'a RawValue>,
-        #[serde(borrow)]
-        error_description: Option<&'a RawValue>,
+    let mut members = Members::answer(body).unwrap_or_default();
+    let (error, description) = (members.take("error"), members.take("error_description"));
+    if !members.fits() {
+        return ErrorDocument::default();
     }
-    let string = |value: Option<&RawValue>| value.and_then(|value| serde_json::from_str(value.get()).ok());
-    match json::answer::<Raw<'_>>(body) {
-        Some(raw) => ErrorDocument { error: string(raw.error), description: string(raw.error_description) },
-        None => ErrorDocument::default(),
-    }
+    ErrorDocument { error: error.and_then(json::text), description: description.and_then(json::text) }
 }

@@ -15,7 +15,7 @@ const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpB
     "y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","d":"CANARYp7x1vQCANARYp7x1vQCANARYp7x1vQCANARYo"}"#;
 
 fn record() -> Blob {
-    let client = serde_json::to_string(&common::client(Default::default())).expect("JSON");
+    let client = common::client(Default::default()).to_json();
     let text = format!(
         r#"{{"theirs":[1],"kraube":{{"provider":{client},"dpop":{{"key":{KEY},"refreshToken":"r0","accessToken":"a0",
             "expiresAt":784108000000,"nonce":"n0"}},"later":true}}}}"#

@@ -8,6 +8,7 @@ mod discovery;
 mod doctor;
 mod dpop;
 mod http;
+mod json;
 mod keeping;
 mod login;
 mod machine;

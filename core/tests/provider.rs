@@ -106,32 +106,42 @@ fn g2_g6_the_redirect_uri_names_the_bound_address_unless_the_server_wants_localh
 #[test]
 fn a_client_is_stored_under_these_names() {
     let mut client = client(TokenBody::Form);
-    let stored = serde_json::to_string(&client).expect("it is stored");
+    let stored = client.to_json();
     assert_eq!(
         stored,
         r#"{"name":"demo","issuer":"https://auth.example","tokenEndpoint":"https://auth.example/token","revocationEndpoint":"https://auth.example/revoke","clientId":"kraube-demo","body":"form"}"#
     );
+    assert_eq!(Client::from_json(&stored), Some(client.clone()));
+    assert_eq!(serde_json::to_string(&client).expect("JSON"), stored);
     assert_eq!(serde_json::from_str::<Client>(&stored).expect("it is read"), client);
     client.issuer = None;
     client.revocation_endpoint = None;
     client.refused_statuses = vec![404];
     client.body = TokenBody::Json;
-    let stored = serde_json::to_string(&client).expect("it is stored");
+    let stored = client.to_json();
     assert_eq!(
         stored,
         r#"{"name":"demo","tokenEndpoint":"https://auth.example/token","clientId":"kraube-demo","body":"json","refusedStatuses":[404]}"#
     );
+    assert_eq!(Client::from_json(&stored), Some(client.clone()));
+    assert_eq!(serde_json::to_string(&client).expect("JSON"), stored);
     assert_eq!(serde_json::from_str::<Client>(&stored).expect("it is read"), client);
 }
 
 #[test]
 fn a_stored_client_may_have_members_of_a_later_version_but_no_bad_endpoint() {
     let with = |member: &str| {
-        serde_json::from_str::<Client>(&format!(
+        Client::from_json(&format!(
             r#"{{"name":"x","tokenEndpoint":"https://a.example/t","clientId":"me","issuer":null{member}}}"#
         ))
     };
-    assert!(with(r#","later":{"x":1}"#).is_ok());
-    assert!(with(r#","revocationEndpoint":"http://a.example/""#).is_err());
-    assert!(with(r#","clientId":"other""#).is_err(), "a member that is there twice");
+    assert!(with(r#","later":{"x":1}"#).is_some());
+    assert!(with(r#","later":1,"later":2"#).is_some(), "it is not known which of two, and not asked");
+    assert!(with(r#","revocationEndpoint":null,"resource":null"#).is_some());
+    assert!(with(r#","revocationEndpoint":"http://a.example/""#).is_none());
+    assert!(with(r#","clientId":"other""#).is_none(), "a member that is there twice");
+    for wrong in [r#"body":null"#, r#"body":"xml""#, r#"refusedStatuses":[70000]"#, r#"refusedStatuses":["404"]"#] {
+        assert!(with(&format!(",\"{wrong}")).is_none(), "{wrong}");
+    }
+    assert_eq!(Client::from_json(r#"["x",null,"https://a.example/t",null,"me"]"#), None);
 }

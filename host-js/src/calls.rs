@@ -1,10 +1,10 @@
 //! The questions that no machine is needed for: one function each, by the name that JavaScript calls it.
 
-use crate::input::{Object, Read, Wrong};
+use crate::input::{Given, Read, misuse};
 use crate::json::Json;
 use crate::options;
 use crate::write::{self, Cross, thrown};
-use kraube_core::http::{Endpoint, Response};
+use kraube_core::http::Endpoint;
 use kraube_core::login::{Callback, Login, Pending, Redirect};
 use kraube_core::machine::Blob;
 use kraube_core::pkce::Entropy;
@@ -16,16 +16,34 @@ use kraube_core::time::Now;
 use kraube_core::token::{read_answer, refresh_request};
 
 /// `{"ok": ...}`; or, as the error, what JavaScript throws.
-pub(crate) fn call(name: &str, json: &str, bytes: Option<Vec<u8>>, now: Now) -> Result<String, String> {
-    let given = Object::parse(json, "")?;
+pub(crate) fn call(name: &str, json: &str, bytes: Option<Vec<u8>>, now: Now) -> Read<String> {
+    let mut given = Given::parse(json);
     match name {
         "begin" => begin(given, now),
         "receive" => receive(given, now),
-        "status" => judge(given, bytes, now),
-        "record" => record(given),
-        "policy" => policy(given),
-        "origin" => origin(given),
-        "client" => client(given),
+        "status" => {
+            let (read, policy) = (given.open("read"), options::policy(&mut given));
+            let read = if read { options::found(&mut given, "read.blob", "read.error", bytes) } else { None };
+            Ok(ok(&status(given.end(read)?, &policy, now.wall)))
+        }
+        "record" => {
+            let credentials = options::credentials(&mut given, "credentials");
+            Ok(text(stored(&given.end(credentials)?.to_blob())))
+        }
+        "policy" => {
+            let policy = options::policy(&mut given);
+            Ok(ok(&given.end(Some(policy))?))
+        }
+        "origin" => {
+            let url = given.needed("url");
+            let endpoint = Endpoint::parse(&given.end(Some(url))?).map_err(|error| thrown("invalid_url", &error))?;
+            Ok(text(endpoint.origin()))
+        }
+        "client" => {
+            let provider = options::provider(&mut given);
+            let client = given.end(provider)?.client().map_err(|error| thrown(error.code(), &error))?;
+            Ok(ok(&client))
+        }
         "refreshRequest" => {
             let (client, token) = client_and_token(given)?;
             Ok(ok(&refresh_request(&client, &token)))
@@ -34,152 +52,103 @@ pub(crate) fn call(name: &str, json: &str, bytes: Option<Vec<u8>>, now: Now) -> 
             let (client, token) = client_and_token(given)?;
             Ok(ok(&revocation_request(&client, &token)))
         }
-        "readAnswer" => answer(given, bytes, now),
-        "readRevocation" => revocation(given, bytes),
-        _ => Err(Wrong("there is no such call".into()).into()),
+        "readAnswer" => {
+            let client = given.client("client");
+            let response = options::response(&mut given, "response", bytes);
+            let (client, response) = given.end(client.zip(response))?;
+            Ok(ok(&read_answer(&client, &response, now)))
+        }
+        "readRevocation" => {
+            let response = options::response(&mut given, "response", bytes);
+            Ok(ok(&read_revocation(&given.end(response)?)))
+        }
+        _ => Err(misuse("there is no such call")),
     }
 }
 
-fn begin(mut given: Object<'_>, now: Now) -> Result<String, String> {
-    let provider = options::provider(&mut given)?;
-    let redirect = redirect(&mut given)?;
-    let entropy = entropy(&mut given)?;
-    given.end()?;
+fn begin(mut given: Given<'_>, now: Now) -> Read<String> {
+    let provider = options::provider(&mut given);
+    let (redirect, entropy) = (redirect(&mut given), entropy(&mut given));
+    let ((provider, redirect), entropy) = given.end(provider.zip(redirect).zip(entropy))?;
     let begun = Login::begin(&provider, redirect, entropy);
     let (pending, url) = begun.map_err(|error| thrown(error.code(), &error))?;
-    let saved = pending.save(now.wall).ok_or_else(|| Wrong("the login cannot be saved".into()))?;
-    Ok(wrapped(|json| {
+    let saved = pending.save(now.wall).ok_or_else(|| misuse("the login cannot be saved"))?;
+    Ok(wrapped(&mut |json| {
         json.open();
-        json.text("pending", &String::from_utf8_lossy(saved.bytes()));
+        json.text("pending", stored(&saved));
         json.text("url", url.as_str());
         json.text("redirectUri", pending.redirect_uri());
         json.close();
     }))
 }
 
-fn receive(mut given: Object<'_>, now: Now) -> Result<String, String> {
-    let (pending, callback) = (given.text("pending"), given.object("callback"));
-    let pending = given.need("pending", pending)?;
-    let mut callback = given.need("callback", callback)?;
-    given.end()?;
-    let case = callback.text("type");
-    let (name, query) = match case.as_deref() {
-        Some("query") => ("query", true),
-        Some("pasted") => ("text", false),
-        _ => return Err(callback.wrong("type", "query or pasted").into()),
+fn receive(mut given: Given<'_>, now: Now) -> Read<String> {
+    given.open("callback");
+    let (pending, case) = (given.needed("pending"), given.needed("callback.type"));
+    let text = given.text("callback.query").or_else(|| given.text("callback.text"));
+    let (pending, text) = given.end(text.map(|text| (pending, text)))?;
+    let callback = match case.as_str() {
+        "query" => Callback::Query(&text),
+        "pasted" => Callback::Pasted(&text),
+        _ => return Err(misuse("callback.type must be query or pasted")),
     };
-    let text = callback.text(name);
-    let text = callback.need(name, text)?;
-    callback.end()?;
     let restored = Pending::restore(pending.as_bytes(), now.wall);
-    let mut pending = restored.map_err(|error| thrown(error.code(), &error))?;
-    let verdict = pending.receive(if query { Callback::Query(&text) } else { Callback::Pasted(&text) });
-    Ok(wrapped(|json| write::verdict(verdict, json)))
+    let mut verdict = Some(restored.map_err(|error| thrown(error.code(), &error))?.receive(callback));
+    Ok(wrapped(&mut |json| verdict.take().into_iter().for_each(|verdict| write::verdict(verdict, json))))
 }
 
-fn judge(mut given: Object<'_>, bytes: Option<Vec<u8>>, now: Now) -> Result<String, String> {
-    let (read, policy) = (given.object("read"), options::policy(&mut given)?);
-    let read = given.need("read", read)?;
-    given.end()?;
-    Ok(ok(&status(options::found(read, bytes)?, &policy, now.wall)))
+fn client_and_token(mut given: Given<'_>) -> Read<(Client, Secret)> {
+    let (client, token) = (given.client("client"), given.needed("refreshToken"));
+    Ok((given.end(client)?, Secret::new(token)))
 }
 
-fn record(mut given: Object<'_>) -> Result<String, String> {
-    let credentials = given.object("credentials");
-    let credentials = options::credentials(given.need("credentials", credentials)?)?;
-    given.end()?;
-    let blob: Blob = credentials.to_blob();
-    Ok(wrapped(|json| json.value(&String::from_utf8_lossy(blob.bytes()))))
+fn redirect(given: &mut Given<'_>) -> Option<Redirect> {
+    given.open("redirect");
+    let case = given.needed("redirect.type");
+    match (case.as_str(), given.text("redirect.uri")) {
+        ("manual", None) => Some(Redirect::Manual),
+        ("page", Some(uri)) => Some(Redirect::Page { uri }),
+        ("loopback", Some(uri)) => Some(Redirect::Loopback { uri }),
+        _ => {
+            given.wrong("redirect.type", "page or loopback with a uri, or manual");
+            None
+        }
+    }
 }
 
-fn policy(mut given: Object<'_>) -> Result<String, String> {
-    let policy = options::policy(&mut given)?;
-    given.end()?;
-    Ok(ok(&policy))
-}
-
-fn origin(mut given: Object<'_>) -> Result<String, String> {
-    let url = given.text("url");
-    let url = given.need("url", url)?;
-    given.end()?;
-    let endpoint = Endpoint::parse(&url).map_err(|error| thrown("invalid_url", &error))?;
-    Ok(wrapped(|json| json.value(endpoint.origin())))
-}
-
-fn client(mut given: Object<'_>) -> Result<String, String> {
-    let provider = options::provider(&mut given)?;
-    given.end()?;
-    let client = provider.client().map_err(|error| thrown(error.code(), &error))?;
-    Ok(ok(&client))
-}
-
-fn answer(mut given: Object<'_>, bytes: Option<Vec<u8>>, now: Now) -> Result<String, String> {
-    let client = needed_client(&mut given)?;
-    let response = response(given, bytes)?;
-    Ok(ok(&read_answer(&client, &response, now)))
-}
-
-fn revocation(given: Object<'_>, bytes: Option<Vec<u8>>) -> Result<String, String> {
-    let response = response(given, bytes)?;
-    Ok(ok(&read_revocation(&response)))
-}
-
-fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Response> {
-    let response = given.object("response");
-    let response = given.need("response", response)?;
-    given.end()?;
-    options::response(response, bytes)
-}
-
-fn client_and_token(mut given: Object<'_>) -> Read<(Client, Secret)> {
-    let client = needed_client(&mut given)?;
-    let token = given.text("refreshToken");
-    let token = given.need("refreshToken", token)?;
-    given.end()?;
-    Ok((client, Secret::new(token)))
-}
-
-fn needed_client(given: &mut Object<'_>) -> Read<Client> {
-    let client = given.document("client");
-    given.need("client", client)
-}
-
-fn redirect(given: &mut Object<'_>) -> Read<Redirect> {
-    let redirect = given.object("redirect");
-    let mut redirect = given.need("redirect", redirect)?;
-    let (case, uri) = (redirect.text("type"), redirect.text("uri"));
-    let read = match case.as_deref() {
-        Some("manual") => Redirect::Manual,
-        Some("page") => Redirect::Page { uri: redirect.need("uri", uri)? },
-        Some("loopback") => Redirect::Loopback { uri: redirect.need("uri", uri)? },
-        _ => return Err(redirect.wrong("type", "page, loopback or manual")),
-    };
-    redirect.end()?;
-    Ok(read)
-}
-
-fn entropy(given: &mut Object<'_>) -> Read<Entropy> {
-    let digits = given.text("entropy").map(Secret::new);
-    let digits = given.need("entropy", digits)?;
-    let wrong = || given.wrong("entropy", "128 hexadecimal digits");
-    let digits = digits.expose().as_bytes();
+fn entropy(given: &mut Given<'_>) -> Option<Entropy> {
+    let digits = Secret::new(given.needed("entropy"));
     let mut bytes = [0; Entropy::LEN];
-    if digits.len() != 2 * bytes.len() {
-        return Err(wrong());
+    let mut rest = digits.expose().chars().map(|digit| digit.to_digit(16));
+    for byte in &mut bytes {
+        let pair = rest.next().flatten().zip(rest.next().flatten());
+        let Some((high, low)) = pair else {
+            given.wrong("entropy", "128 hexadecimal digits");
+            break;
+        };
+        *byte = (high << 4 | low) as u8;
     }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = (digit(0).ok_or_else(wrong)? << 4 | digit(1).ok_or_else(wrong)?) as u8;
+    if rest.next().is_some() {
+        given.wrong("entropy", "128 hexadecimal digits");
     }
-    Ok(Entropy::new(bytes))
+    Some(Entropy::new(bytes))
+}
+
+/// The core writes UTF-8 alone.
+pub(crate) fn stored(blob: &Blob) -> &str {
+    str::from_utf8(blob.bytes()).unwrap_or_default()
 }
 
 fn ok(value: &dyn Cross) -> String {
-    wrapped(|json| value.cross(json))
+    wrapped(&mut |json| value.cross(json))
 }
 
-fn wrapped(write: impl FnOnce(&mut Json)) -> String {
-    Json::of(|json| {
+fn text(text: &str) -> String {
+    wrapped(&mut |json| json.value(text))
+}
+
+fn wrapped(write: &mut dyn FnMut(&mut Json)) -> String {
+    Json::of(&mut |json| {
         json.open();
         json.name("ok");
         write(json);

@@ -1,161 +1,133 @@
 //! Reading JSON that JavaScript hands over, member by member, with an error that names the member and never its value.
 
+use crate::write::threw;
 use kraube_core::http::Endpoint;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::fmt;
+use kraube_core::json::{self, Members};
+use kraube_core::provider::Client;
 
-/// What is wrong with a value that crossed. Never holds a part of the value.
-#[derive(Clone)]
-pub(crate) struct Wrong(pub(crate) String);
+/// What JavaScript throws.
+pub(crate) type Read<T> = Result<T, String>;
 
-pub(crate) type Read<T> = Result<T, Wrong>;
-
-/// An object whose members are taken one by one; what is left at the end is a mistake of the caller. A member of another
-/// type reads as absent, and the first of them is the error of whatever fails next, the [`end`](Self::end) at the latest: to
-/// leave at each one would need code everywhere for dropping what was read before.
-pub(crate) struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// How errors call it.
-    path: String,
-    wrong: Option<Wrong>,
+/// An object whose members are taken one by one, those of the objects in it as `object.member`. One that is missing or of
+/// another type reads as `None`. The first mistake is the error at the [`end`](Self::end), as is a member that nobody has
+/// taken: to leave at each one would need code everywhere for dropping what was read before.
+pub(crate) struct Given<'a> {
+    members: Vec<(String, &'a str)>,
+    mistake: Option<String>,
 }
 
-impl<'a> Object<'a> {
-    pub(crate) fn parse(json: &'a str, path: &str) -> Read<Self> {
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(Members(members)) => Ok(Self { members, path: path.into(), wrong: None }),
-            Err(_) => Err(Wrong([path, " must be an object"].concat())),
+impl<'a> Given<'a> {
+    pub(crate) fn parse(json: &'a str) -> Self {
+        let mut given = Self { members: Vec::new(), mistake: None };
+        given.add("", json);
+        given
+    }
+
+    /// Makes the members of an object in this one known, and says whether it is there.
+    pub(crate) fn open(&mut self, name: &str) -> bool {
+        let object = self.json(name).filter(|json| *json != "null");
+        if let Some(json) = object {
+            let prefix = name.rsplit('.').next().unwrap_or(name);
+            self.add(&[prefix, "."].concat(), json);
+        }
+        object.is_some()
+    }
+
+    fn add(&mut self, prefix: &str, json: &'a str) {
+        let Some(mut members) = Members::parse(json.as_bytes()) else {
+            return self.wrong(prefix.trim_end_matches('.'), "an object");
+        };
+        while let Some((name, value)) = members.pop() {
+            self.members.push(([prefix, &name].concat(), value));
         }
     }
 
-    /// The JSON of a member; `None` where it is absent or null.
+    /// The JSON of a member; `None` where it is absent.
     pub(crate) fn json(&mut self, name: &str) -> Option<&'a str> {
         let at = self.members.iter().position(|(other, _)| other == name)?;
-        let json = self.members.remove(at).1.get();
-        (json != "null").then_some(json)
+        Some(self.members.swap_remove(at).1)
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(other, _)| other == name)
+    /// A member that is read as what it must be; `None` where it is absent or null, too.
+    pub(crate) fn value<T>(&mut self, name: &str, what: &str, read: fn(&str) -> Option<T>) -> Option<T> {
+        let value = read(self.json(name).filter(|json| *json != "null")?);
+        if value.is_none() {
+            self.wrong(name, what);
+        }
+        value
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        let json = self.json(name)?;
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(text) => Some(text),
-            Err(_) => self.mistake([&self.path_of(name), " must be a string"].concat()),
+        self.value(name, "a string", json::text)
+    }
+
+    /// A string that must be there. It is empty where it is not.
+    pub(crate) fn needed(&mut self, name: &str) -> String {
+        let text = self.text(name);
+        if text.is_none() {
+            self.wrong(name, "there");
         }
+        text.unwrap_or_default()
     }
 
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
-        match self.json(name)? {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => self.mistake([&self.path_of(name), " must be true or false"].concat()),
-        }
+        self.value(name, "true or false", json::flag)
     }
 
-    /// A number that is not negative. Fractions are cut off, what is too large is the largest.
+    /// Fractions are cut off, what is too large is the largest.
     pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
-        let digits = self.json(name)?.split('.').next().unwrap_or_default();
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return self.mistake([&self.path_of(name), " must be a number that is not negative"].concat());
-        }
-        Some(digits.parse().unwrap_or(u64::MAX))
+        self.value(name, "a number that is not negative", json::decimal)
     }
 
-    pub(crate) fn object(&mut self, name: &str) -> Option<Self> {
-        let path = self.path_of(name);
-        match Self::parse(self.json(name)?, &path) {
-            Ok(object) => Some(object),
-            Err(Wrong(message)) => self.mistake(message),
-        }
+    pub(crate) fn client(&mut self, name: &str) -> Option<Client> {
+        self.value(name, "a client", Client::from_json)
     }
 
     pub(crate) fn endpoint(&mut self, name: &str) -> Option<Endpoint> {
-        match Endpoint::parse(&self.text(name)?) {
-            Ok(endpoint) => Some(endpoint),
-            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
+        let endpoint = Endpoint::parse(&self.text(name)?);
+        if let Err(error) = &endpoint {
+            self.mistake(&[name, ": ", &error.to_string()]);
         }
+        endpoint.ok()
     }
 
-    /// A document of the core. Its own error says what is wrong with it.
-    pub(crate) fn document<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        let json = self.json(name)?;
-        match serde_json::from_slice(json.as_bytes()) {
-            Ok(document) => Some(document),
-            Err(error) => self.mistake([&self.path_of(name), ": ", &error.to_string()].concat()),
+    /// One of the strings in an object of any members, with its name.
+    pub(crate) fn next_text(&mut self, prefix: &str) -> Option<(String, String)> {
+        let name = self.members.iter().find_map(|(name, _)| name.strip_prefix(prefix))?.to_owned();
+        let text = self.needed(&[prefix, &name].concat());
+        Some((name, text))
+    }
+
+    pub(crate) fn wrong(&mut self, name: &str, wanted: &str) {
+        self.mistake(&[name, " must be ", wanted]);
+    }
+
+    fn mistake(&mut self, message: &[&str]) {
+        self.mistake.get_or_insert_with(|| message.concat());
+    }
+
+    /// What was read, where all of it was there, nothing was wrong, and nothing is left.
+    pub(crate) fn end<T>(&mut self, read: Option<T>) -> Read<T> {
+        if read.is_none() {
+            self.mistake(&["something is missing"]);
         }
+        self.judge()?;
+        read.ok_or_else(String::new)
     }
 
-    /// Takes the last member, whose value must be a string.
-    pub(crate) fn next_text(&mut self) -> Option<(String, String)> {
-        let name = self.members.last()?.0.clone().into_owned();
-        match self.text(&name) {
-            Some(text) => Some((name, text)),
-            None => self.mistake([&self.path_of(&name), " must be a string"].concat()),
+    fn judge(&mut self) -> Read<()> {
+        if let Some((name, _)) = self.members.pop() {
+            self.mistake(&[&name, " is not known"]);
         }
+        self.mistake.as_deref().map_or(Ok(()), |mistake| Err(misuse(mistake)))
     }
+}
 
-    /// The value of a member that must be there.
-    pub(crate) fn need<T>(&self, name: &str, value: Option<T>) -> Read<T> {
-        value.ok_or_else(|| self.first([&self.path_of(name), " is missing"].concat()))
-    }
-
-    pub(crate) fn wrong(&self, name: &str, wanted: &str) -> Wrong {
-        self.first([&self.path_of(name), " must be ", wanted].concat())
-    }
-
-    /// Nothing may be left, and nothing may have been wrong.
-    pub(crate) fn end(self) -> Read<()> {
-        match (&self.wrong, self.members.last()) {
-            (None, None) => Ok(()),
-            (Some(wrong), _) => Err(wrong.clone()),
-            (None, Some((name, _))) => Err(Wrong([&self.path_of(name), " is not known"].concat())),
-        }
-    }
-
-    fn first(&self, message: String) -> Wrong {
-        self.wrong.clone().unwrap_or(Wrong(message))
-    }
-
-    fn mistake<T>(&mut self, message: String) -> Option<T> {
-        self.wrong = Some(self.first(message));
-        None
-    }
-
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.into() } else { [&self.path, ".", name].concat() }
-    }
+pub(crate) fn misuse(message: &str) -> String {
+    threw("misuse", message)
 }
 
 /// A number of JavaScript as a whole one; `None` where it is negative, infinite or none.
 pub(crate) fn whole(number: f64) -> Option<u64> {
     (number >= 0.0 && number.is_finite()).then_some(number as u64)
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Visit).map(Self)
-    }
 }

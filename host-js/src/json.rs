@@ -1,6 +1,7 @@
 //! Writing JSON for JavaScript.
 
-use std::fmt::{self, Write};
+use kraube_core::json;
+use std::fmt;
 
 /// One value that is being written.
 #[derive(Default)]
@@ -8,7 +9,7 @@ pub(crate) struct Json(String);
 
 impl Json {
     /// What `write` writes.
-    pub(crate) fn of(write: impl FnOnce(&mut Self)) -> String {
+    pub(crate) fn of(write: &mut dyn FnMut(&mut Self)) -> String {
         let mut json = Self::default();
         write(&mut json);
         json.0
@@ -90,15 +91,6 @@ impl Json {
 
     /// A string (RFC 8259 section 7).
     pub(crate) fn value(&mut self, text: &str) {
-        self.0.push('"');
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => self.0.extend(['\\', c]),
-                // Writing to a string does not fail.
-                '\0'..='\x1f' => drop(write!(self.0, "\\u{:04x}", u32::from(c))),
-                _ => self.0.push(c),
-            }
-        }
-        self.0.push('"');
+        json::append(&mut self.0, text);
     }
 }

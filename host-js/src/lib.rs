@@ -10,7 +10,7 @@ mod json;
 mod options;
 mod write;
 
-use input::{Object, Wrong, whole};
+use input::{Given, Read, misuse, whole};
 use json::Json;
 use kraube_core::credential::{Forget, Install, Obtain, Settle, Unsaved};
 use kraube_core::machine::{Blob, Machine, Step};
@@ -19,10 +19,16 @@ use kraube_core::time::{Millis, Now, Timestamp};
 use wasm_bindgen::prelude::wasm_bindgen;
 use write::Cross;
 
+/// A tenth of the code of the standard one, and enough for the few kilobytes that a run lives on.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
+    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());
+
 /// One question that no machine is needed for: `{"ok": ...}` or `{"error": ...}`.
 #[wasm_bindgen]
 pub fn call(name: &str, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> String {
-    either(now(wall, monotonic).map_err(String::from).and_then(|now| calls::call(name, given, bytes, now)))
+    either(now(wall, monotonic).and_then(|now| calls::call(name, given, bytes, now)))
 }
 
 /// The revision of stored bytes.
@@ -51,7 +57,7 @@ pub fn margin(expires_at: f64, obtained_at: f64, min_valid: f64, now: f64, margi
 #[derive(Default)]
 pub struct Run {
     state: State,
-    unsaved: Option<Unsaved>,
+    unsaved: Option<Box<Unsaved>>,
 }
 
 #[derive(Default)]
@@ -79,12 +85,12 @@ impl Run {
 
     /// Starts the machine that is named: `{"action": ...}`, `{"done": ...}` or `{"error": ...}`.
     pub fn start(&mut self, given: &str, wall: f64, monotonic: f64) -> String {
-        either(self.started(given, wall, monotonic).map_err(String::from))
+        either(self.started(given, wall, monotonic))
     }
 
     /// Takes the answer to the outstanding action. What is malformed changes nothing.
     pub fn step(&mut self, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> String {
-        either(self.stepped(given, bytes, wall, monotonic).map_err(String::from))
+        either(self.stepped(given, bytes, wall, monotonic))
     }
 
     /// The token that was read last, while it lives; or `null`.
@@ -93,7 +99,7 @@ impl Run {
             (State::Obtain(obtain), Ok(now)) => obtain.living(now),
             _ => None,
         };
-        Json::of(|json| living.cross(json))
+        Json::of(&mut |json| living.cross(json))
     }
 
     /// Whether the run is done and holds tokens that are stored nowhere.
@@ -104,42 +110,48 @@ impl Run {
 }
 
 impl Run {
-    fn started(&mut self, given: &str, wall: f64, monotonic: f64) -> input::Read<String> {
+    fn started(&mut self, given: &str, wall: f64, monotonic: f64) -> Read<String> {
         let now = now(wall, monotonic)?;
-        let mut given = Object::parse(given, "")?;
-        let policy = options::policy(&mut given)?;
-        match given.text("machine").as_deref() {
-            Some("obtain") => {
-                let (wanted, id) = options::wanted(&mut given)?;
-                given.end()?;
-                Ok(match self.unsaved.clone() {
+        let mut given = Given::parse(given);
+        let policy = options::policy(&mut given);
+        match given.needed("machine").as_str() {
+            "obtain" => {
+                let wanted = options::wanted(&mut given);
+                let (wanted, id) = given.end(wanted)?;
+                Ok(match self.kept() {
                     None => self.next(Obtain::start(wanted, policy, id, now), State::Obtain),
                     Some(unsaved) => self.next(Obtain::start_unsaved(wanted, policy, id, unsaved, now), State::Obtain),
                 })
             }
-            Some("install") => {
-                let (new, login) = options::new_login(&mut given)?;
-                given.end()?;
+            "install" => {
+                let new = options::new_login(&mut given);
+                let (new, login) = given.end(new)?;
                 Ok(self.next(Install::start(new, login, policy), State::Install))
             }
-            Some("forget") => {
+            "forget" => {
                 let revoke = given.flag("revoke").unwrap_or(true);
-                given.end()?;
-                Ok(self.next(Forget::start(revoke, policy, self.unsaved.clone()), State::Forget))
+                let revoke = given.end(Some(revoke))?;
+                Ok(self.next(Forget::start(revoke, policy, self.kept()), State::Forget))
             }
-            _ => Err(given.wrong("machine", "obtain, install or forget")),
+            _ => Err(misuse("machine must be obtain, install or forget")),
         }
     }
 
-    fn stepped(&mut self, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> input::Read<String> {
+    fn stepped(&mut self, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> Read<String> {
         let now = now(wall, monotonic)?;
-        let input = options::input(given, bytes)?;
+        let mut given = Given::parse(given);
+        let input = options::input(&mut given, bytes);
+        let input = given.end(input)?;
         match std::mem::take(&mut self.state) {
-            State::Idle => Err(Wrong("the run is done".into())),
+            State::Idle => Err(misuse("the run is done")),
             State::Obtain(machine) => Ok(self.next(machine.step(input, now), State::Obtain)),
             State::Install(machine) => Ok(self.next(machine.step(input, now), State::Install)),
             State::Forget(machine) => Ok(self.next(machine.step(input, now), State::Forget)),
         }
+    }
+
+    fn kept(&self) -> Option<Unsaved> {
+        self.unsaved.as_deref().cloned()
     }
 
     fn next<M: Machine>(&mut self, step: Step<M, M::Outcome>, state: fn(Box<M>) -> State) -> String
@@ -152,7 +164,7 @@ impl Run {
                 member("action", &action)
             }
             Step::Done(outcome) => {
-                self.unsaved = outcome.keep(self.unsaved.take());
+                self.unsaved = outcome.keep(self.unsaved.take().map(|kept| *kept)).map(Box::new);
                 member("done", &outcome)
             }
         }
@@ -160,7 +172,7 @@ impl Run {
 }
 
 fn member(name: &str, value: &dyn Cross) -> String {
-    Json::of(|json| {
+    Json::of(&mut |json| {
         json.open();
         json.name(name);
         value.cross(json);
@@ -168,10 +180,10 @@ fn member(name: &str, value: &dyn Cross) -> String {
     })
 }
 
-fn now(wall: f64, monotonic: f64) -> input::Read<Now> {
+fn now(wall: f64, monotonic: f64) -> Read<Now> {
     match (whole(wall), whole(monotonic)) {
         (Some(wall), Some(monotonic)) => Ok(Now { wall: Timestamp(wall), monotonic: Millis(monotonic) }),
-        _ => Err(Wrong("now must hold two numbers that are not negative".into())),
+        _ => Err(misuse("now must hold two numbers that are not negative")),
     }
 }
 

@@ -1,117 +1,92 @@
 //! What JavaScript hands over, as the core has it. The shapes are those of `js/core.ts`.
 
-use crate::input::{Object, Read, Wrong};
+use crate::input::Given;
 use crate::json::Json;
 use crate::write::Cross;
 use kraube_core::credential::{Baseline, NewLogin, Wanted};
-use kraube_core::dpop::Demand;
 use kraube_core::http::{Request, Response, SendError, SendErrorKind};
+use kraube_core::json;
 use kraube_core::machine::{Blob, Input, Locked, StoreError, StoreErrorKind, WriteError};
 use kraube_core::policy::Policy;
-use kraube_core::provider::{Provider, RedirectRules};
+use kraube_core::provider::{Provider, TokenBody};
 use kraube_core::record::{Credentials, LoginId, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::time::{Millis, Timestamp};
-use std::collections::BTreeMap;
 
 /// `input`, with the bytes that crossed beside it.
-pub(crate) fn input(json: &str, bytes: Option<Vec<u8>>) -> Read<Input> {
-    let mut outer = Object::parse(json, "")?;
-    let input = outer.object("input");
-    let mut input = outer.need("input", input)?;
-    outer.end()?;
-    let case = input.text("type");
-    match case.as_deref() {
-        Some("locked") => {
-            let (locked, error) = (input.text("locked"), input.object("error"));
-            let locked = match locked.as_deref() {
-                Some("held") => Locked::Held,
-                Some("changed") => Locked::Changed,
-                Some("timed_out") => Locked::TimedOut,
-                Some("unsupported") => {
-                    return Ok(Input::Locked(Locked::Unsupported(store_error(input.need("error", error)?)?)));
-                }
-                _ => return Err(input.wrong("locked", "held, changed, timed_out or unsupported")),
-            };
-            input.end()?;
-            Ok(Input::Locked(locked))
-        }
-        Some("read") => Ok(Input::Read(found(input, bytes)?)),
-        Some("replied") => Ok(Input::Replied(replied(input, bytes)?)),
-        Some("wrote") => Ok(Input::Wrote(changed(input, "wrote")?)),
-        Some("deleted") => Ok(Input::Deleted(changed(input, "deleted")?)),
-        Some("woke") => {
-            input.end()?;
-            Ok(Input::Woke)
-        }
-        _ => Err(input.wrong("type", "locked, read, replied, wrote, deleted or woke")),
-    }
+pub(crate) fn input(given: &mut Given<'_>, bytes: Option<Vec<u8>>) -> Option<Input> {
+    given.open("input");
+    Some(match given.needed("input.type").as_str() {
+        "locked" => Input::Locked(match given.needed("input.locked").as_str() {
+            "held" => Locked::Held,
+            "changed" => Locked::Changed,
+            "timed_out" => Locked::TimedOut,
+            "unsupported" => Locked::Unsupported(store_error(given, "input.error")?),
+            _ => return wrong(given, "input.locked", "held, changed, timed_out or unsupported"),
+        }),
+        "read" => Input::Read(found(given, "input.blob", "input.error", bytes)?),
+        "replied" => Input::Replied(replied(given, bytes)?),
+        "wrote" => Input::Wrote(changed(given, "input.wrote")?),
+        "deleted" => Input::Deleted(changed(given, "input.deleted")?),
+        "woke" => Input::Woke,
+        _ => return wrong(given, "input.type", "locked, read, replied, wrote, deleted or woke"),
+    })
 }
 
-/// `blob`, where `true` stands for the bytes; or `error`.
-pub(crate) fn found(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Result<Option<Blob>, StoreError>> {
-    if let Some(error) = given.object("error") {
-        given.end()?;
-        return Ok(Err(store_error(error)?));
+/// A blob, where `true` stands for the bytes; or an error.
+pub(crate) fn found(
+    given: &mut Given<'_>,
+    blob: &str,
+    error: &str,
+    bytes: Option<Vec<u8>>,
+) -> Option<Result<Option<Blob>, StoreError>> {
+    if let Some(error) = store_error(given, error) {
+        return Some(Err(error));
     }
     // Left out is not the same as nothing stored: a slip of the host must not read as a logout.
-    if !given.has("blob") {
-        return Err(given.wrong("blob", "bytes, a string or null"));
+    match given.json(blob) {
+        Some("null") => Some(Ok(None)),
+        Some("true") => Some(Ok(bytes.map(Blob::new))),
+        _ => wrong(given, blob, "bytes, a string or null"),
     }
-    let blob = match given.json("blob") {
-        None => None,
-        Some("true") => bytes.map(Blob::new),
-        Some(_) => return Err(given.wrong("blob", "bytes, a string or null")),
-    };
-    given.end()?;
-    Ok(Ok(blob))
 }
 
-fn replied(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Result<Response, SendError>> {
-    let (reply, error) = (given.object("response"), given.object("error"));
-    if let Some(mut error) = error {
-        let (code, detail) = (error.text("code"), error.text("detail"));
-        let kind = match code.as_deref() {
-            Some("not_sent") => SendErrorKind::NotSent,
-            Some("maybe_sent") => SendErrorKind::MaybeSent,
-            Some("timed_out") => SendErrorKind::TimedOut,
-            Some("lock_lost") => SendErrorKind::LockLost,
-            _ => return Err(error.wrong("code", "not_sent, maybe_sent, timed_out or lock_lost")),
-        };
-        let detail = error.need("detail", detail)?;
-        error.end()?;
-        return Ok(Err(SendError { kind, detail }));
+fn replied(given: &mut Given<'_>, bytes: Option<Vec<u8>>) -> Option<Result<Response, SendError>> {
+    if !given.open("input.error") {
+        return Some(Ok(response(given, "input.response", bytes)?));
     }
-    let reply = given.need("response", reply)?;
-    given.end()?;
-    Ok(Ok(response(reply, bytes)?))
+    let kind = match given.needed("error.code").as_str() {
+        "not_sent" => SendErrorKind::NotSent,
+        "maybe_sent" => SendErrorKind::MaybeSent,
+        "timed_out" => SendErrorKind::TimedOut,
+        "lock_lost" => SendErrorKind::LockLost,
+        _ => return wrong(given, "error.code", "not_sent, maybe_sent, timed_out or lock_lost"),
+    };
+    Some(Err(SendError { kind, detail: given.needed("error.detail") }))
 }
 
 /// `body` is `true`, which stands for the bytes.
-pub(crate) fn response(mut given: Object<'_>, bytes: Option<Vec<u8>>) -> Read<Response> {
-    let status = given.number("status");
-    let status = given.need("status", status)?;
-    let status = u16::try_from(status).map_err(|_| given.wrong("status", "an HTTP status"))?;
-    let (content_type, retry_after) = (given.text("contentType"), given.text("retryAfter"));
-    let body = given.json("body").filter(|json| *json == "true").and(bytes);
-    let body = body.ok_or_else(|| given.wrong("body", "bytes or a string"))?;
-    given.end()?;
-    Ok(Response::new(status, content_type, retry_after, body))
+pub(crate) fn response(given: &mut Given<'_>, name: &str, bytes: Option<Vec<u8>>) -> Option<Response> {
+    given.open(name);
+    let status = given.value("response.status", "an HTTP status", json::whole);
+    let (content_type, retry_after) = (given.text("response.contentType"), given.text("response.retryAfter"));
+    match (status, given.json("response.body"), bytes) {
+        (Some(status), Some("true"), Some(body)) => Some(Response::new(status, content_type, retry_after, body)),
+        _ => wrong(given, "response", "a status, and a body of bytes or a string"),
+    }
 }
 
-fn changed(mut given: Object<'_>, name: &str) -> Read<Result<(), WriteError>> {
-    let (changed, error) = (given.text(name), given.object("error"));
-    let changed = match changed.as_deref() {
-        Some("ok") => Ok(()),
-        Some("conflict") => Err(WriteError::Conflict),
-        Some("failed") => Err(WriteError::Failed(store_error(given.need("error", error)?)?)),
-        _ => return Err(given.wrong(name, "ok, conflict or failed")),
-    };
-    given.end()?;
-    Ok(changed)
+fn changed(given: &mut Given<'_>, name: &str) -> Option<Result<(), WriteError>> {
+    match given.needed(name).as_str() {
+        "ok" => Some(Ok(())),
+        "conflict" => Some(Err(WriteError::Conflict)),
+        "failed" => Some(Err(WriteError::Failed(store_error(given, "input.error")?))),
+        _ => wrong(given, name, "ok, conflict or failed"),
+    }
 }
 
-fn store_error(mut given: Object<'_>) -> Read<StoreError> {
+/// `None` where there is none, which is a mistake at the end if nothing else is there.
+fn store_error(given: &mut Given<'_>, name: &str) -> Option<StoreError> {
     const KINDS: [StoreErrorKind; 7] = [
         StoreErrorKind::Denied,
         StoreErrorKind::NotOurs,
@@ -121,163 +96,151 @@ fn store_error(mut given: Object<'_>) -> Read<StoreError> {
         StoreErrorKind::TooLarge,
         StoreErrorKind::Io,
     ];
-    let (code, detail) = (given.text("code"), given.text("detail"));
-    let kind = KINDS.into_iter().find(|kind| code.as_deref() == Some(kind.code()));
-    let kind = kind.ok_or_else(|| given.wrong("code", "a code of a store"))?;
-    let detail = given.need("detail", detail)?;
-    given.end()?;
-    Ok(StoreError { kind, detail })
+    if !given.open(name) {
+        return None;
+    }
+    let code = given.needed("error.code");
+    let Some(kind) = KINDS.into_iter().find(|kind| kind.code() == code) else {
+        return wrong(given, "error.code", "a code of a store");
+    };
+    Some(StoreError { kind, detail: given.needed("error.detail") })
 }
 
-pub(crate) fn wanted(given: &mut Object<'_>) -> Read<(Wanted, RunId)> {
+pub(crate) fn wanted(given: &mut Given<'_>) -> Option<(Wanted, RunId)> {
     let wanted = Wanted {
         bound: false,
         min_valid: Millis(given.number("minValid").unwrap_or_default()),
         rejected: given.text("rejected").map(|token| Secret::new(token).fingerprint()),
-        baseline: match given.object("baseline") {
-            None => Baseline::FirstRead,
-            Some(mut baseline) => {
-                let login = baseline.text("login");
-                baseline.end()?;
-                Baseline::Login(login.map(LoginId))
-            }
+        baseline: match given.open("baseline") {
+            false => Baseline::FirstRead,
+            true => Baseline::Login(given.text("baseline.login").map(LoginId)),
         },
-        default_client: given.document("defaultClient"),
+        default_client: given.client("defaultClient"),
     };
-    let run = given.text("run");
-    let run = given.need("run", run)?;
-    let id = (run.len() == 16).then(|| u64::from_str_radix(&run, 16).ok()).flatten();
-    Ok((wanted, RunId(id.ok_or_else(|| given.wrong("run", "16 hexadecimal digits"))?)))
+    let run = given.needed("run");
+    match u64::from_str_radix(&run, 16) {
+        Ok(id) if run.len() == 16 => Some((wanted, RunId(id))),
+        _ => wrong(given, "run", "16 hexadecimal digits"),
+    }
 }
 
-pub(crate) fn new_login(given: &mut Object<'_>) -> Read<(NewLogin, LoginId)> {
-    let (new, login) = (given.object("new"), given.text("login"));
-    let mut new = given.need("new", new)?;
-    let login = given.need("login", login)?;
-    let (case, exchange, tokens) = (new.text("type"), new.object("exchange"), new.object("credentials"));
-    let read = match case.as_deref() {
-        Some("code") => code(new.need("exchange", exchange)?)?,
-        Some("credentials") => NewLogin::Credentials(credentials(new.need("credentials", tokens)?)?),
-        _ => return Err(new.wrong("type", "code or credentials")),
+pub(crate) fn new_login(given: &mut Given<'_>) -> Option<(NewLogin, LoginId)> {
+    given.open("new");
+    let login = LoginId(given.needed("login"));
+    let new = match given.needed("new.type").as_str() {
+        "code" => code(given)?,
+        "credentials" => NewLogin::Credentials(credentials(given, "new.credentials")?),
+        _ => return wrong(given, "new.type", "code or credentials"),
     };
-    new.end()?;
-    Ok((read, LoginId(login)))
+    Some((new, login))
 }
 
-fn code(mut given: Object<'_>) -> Read<NewLogin> {
-    let (client, request) = (given.document("client"), given.object("request"));
-    let client = given.need("client", client)?;
-    let mut request = given.need("request", request)?;
-    given.end()?;
-    let (url, body) = (request.endpoint("url"), request.text("body").map(Secret::new));
-    let content_type = match request.text("contentType").as_deref() {
-        Some("application/x-www-form-urlencoded") => "application/x-www-form-urlencoded",
-        Some("application/json") => "application/json",
-        _ => return Err(request.wrong("contentType", "that of a token request")),
+fn code(given: &mut Given<'_>) -> Option<NewLogin> {
+    given.open("new.exchange");
+    given.open("exchange.request");
+    given.json("request.accept");
+    let (client, url) = (given.client("exchange.client"), given.endpoint("request.url"));
+    let body = Secret::new(given.needed("request.body"));
+    let content_type = match given.needed("request.contentType").as_str() {
+        "application/x-www-form-urlencoded" => "application/x-www-form-urlencoded",
+        "application/json" => "application/json",
+        _ => return wrong(given, "request.contentType", "that of a token request"),
     };
-    request.json("accept");
-    let (url, body) = (request.need("url", url)?, request.need("body", body)?);
-    request.end()?;
-    Ok(NewLogin::Code { request: Request::new(url, content_type, body), client })
+    match (client, url) {
+        (Some(client), Some(url)) => Some(NewLogin::Code { request: Request::new(url, content_type, body), client }),
+        _ => wrong(given, "exchange", "a client and a request"),
+    }
 }
 
-pub(crate) fn credentials(mut given: Object<'_>) -> Read<Credentials> {
-    let access_token = given.text("accessToken").map(Secret::new);
-    let refresh_token = given.text("refreshToken").map(Secret::new);
-    let tokens = access_token.is_some() || refresh_token.is_some();
-    let base = match access_token {
-        Some(token) => Credentials::from_access_token(token),
-        None if tokens => Credentials { expires_at: Timestamp(0), ..Credentials::from_access_token(Secret::new("")) },
-        None => return Err(given.wrong("accessToken", "there, or a refreshToken")),
-    };
-    let read = Credentials {
+pub(crate) fn credentials(given: &mut Given<'_>, name: &str) -> Option<Credentials> {
+    given.open(name);
+    let access_token = given.text("credentials.accessToken").map(Secret::new);
+    let refresh_token = given.text("credentials.refreshToken").map(Secret::new);
+    if access_token.is_none() && refresh_token.is_none() {
+        given.wrong("credentials.accessToken", "there, or a refreshToken");
+    }
+    // Without an access token, the first call for one spends the refresh token.
+    let expires_at = if access_token.is_some() { u64::MAX } else { 0 };
+    Some(Credentials {
+        access_token: access_token.unwrap_or_else(|| Secret::new("")),
         refresh_token,
-        expires_at: given.number("expiresAt").map_or(base.expires_at, Timestamp),
-        obtained_at: given.number("obtainedAt").map(Timestamp),
-        scope: given.text("scope"),
-        client: given.document("client"),
+        expires_at: Timestamp(given.number("credentials.expiresAt").unwrap_or(expires_at)),
+        obtained_at: given.number("credentials.obtainedAt").map(Timestamp),
+        scope: given.text("credentials.scope"),
+        client: given.client("credentials.client"),
         binding: None,
-        access_token: base.access_token,
-    };
-    given.end()?;
-    Ok(read)
+    })
 }
 
 /// A description, or the name of one that the core has.
-pub(crate) fn provider(given: &mut Object<'_>) -> Read<Provider> {
-    let provider = given.object("provider");
-    let mut provider = given.need("provider", provider)?;
-    match provider.text("builtin") {
-        Some(name) => built_in(&name, provider),
-        None => described(provider),
-    }
-}
-
-fn built_in(name: &str, mut given: Object<'_>) -> Read<Provider> {
-    let (issuer, client_id) = (given.text("issuer"), given.text("client_id"));
-    let make = match name {
-        "claude" => |_: &str| Ok(Provider::claude()),
-        "demo" => Provider::demo,
-        "demo-claude" => Provider::demo_claude,
-        _ => return Err(given.wrong("builtin", "claude, demo or demo-claude")),
+pub(crate) fn provider(given: &mut Given<'_>) -> Option<Provider> {
+    given.open("provider");
+    let (issuer, client_id) = (given.text("provider.issuer"), given.text("provider.client_id"));
+    let Some(name) = given.text("provider.builtin") else { return described(given, issuer, client_id) };
+    let issuer = issuer.as_deref().unwrap_or_default();
+    let made = match name.as_str() {
+        "claude" => Ok(Provider::claude()),
+        "demo" => Provider::demo(issuer),
+        "demo-claude" => Provider::demo_claude(issuer),
+        _ => return wrong(given, "provider.builtin", "claude, demo or demo-claude"),
     };
-    let made = make(issuer.as_deref().unwrap_or_default());
-    let mut provider = made.map_err(|error| Wrong(["provider.issuer: ", &error.to_string()].concat()))?;
-    given.end()?;
-    provider.client_id = client_id.or(provider.client_id);
-    Ok(provider)
+    match made {
+        Ok(provider) => Some(Provider { client_id: client_id.or(provider.client_id), ..provider }),
+        Err(error) => wrong(given, "provider.issuer", &error.to_string()),
+    }
 }
 
 /// The members of `providers.toml`.
-fn described(mut given: Object<'_>) -> Read<Provider> {
-    let (name, authorization) = (given.text("name"), given.endpoint("authorization_endpoint"));
-    let token = given.endpoint("token_endpoint");
-    let mut authorization_parameters = BTreeMap::new();
-    if let Some(mut parameters) = given.object("authorization_parameters") {
-        while let Some((name, value)) = parameters.next_text() {
-            authorization_parameters.insert(name, value);
+fn described(given: &mut Given<'_>, issuer: Option<String>, client_id: Option<String>) -> Option<Provider> {
+    let authorization = given.endpoint("provider.authorization_endpoint");
+    let token = given.endpoint("provider.token_endpoint");
+    let (Some(authorization_endpoint), Some(token_endpoint)) = (authorization, token) else {
+        return wrong(given, "provider", "a description with its authorization_endpoint and token_endpoint");
+    };
+    let mut provider = Provider::new(&given.needed("provider.name"), authorization_endpoint, token_endpoint);
+    if given.open("provider.authorization_parameters") {
+        while let Some((name, value)) = given.next_text("authorization_parameters.") {
+            provider.authorization_parameters.insert(name, value);
         }
-        parameters.end()?;
     }
     // For listeners, which JavaScript has none of: the host says what its redirect URI is.
-    given.json("redirect");
-    let provider = Provider {
-        name: given.need("name", name)?,
-        issuer: given.text("issuer"),
-        authorization_endpoint: given.need("authorization_endpoint", authorization)?,
-        token_endpoint: given.need("token_endpoint", token)?,
-        revocation_endpoint: given.endpoint("revocation_endpoint"),
-        device_authorization_endpoint: given.endpoint("device_authorization_endpoint"),
-        client_id: given.text("client_id"),
-        scopes: given.document("scopes").unwrap_or_default(),
-        body: given.document("body").unwrap_or_default(),
-        authorization_parameters,
-        redirect: RedirectRules::default(),
-        manual_redirect: given.endpoint("manual_redirect"),
-        refused_statuses: given.document("refused_statuses").unwrap_or_default(),
-        expects_iss: given.flag("expects_iss").unwrap_or_default(),
-        resource: given.text("resource"),
-        pushed_authorization_request_endpoint: given.endpoint("pushed_authorization_request_endpoint"),
-        require_pushed_authorization_requests: given.flag("require_pushed_authorization_requests").unwrap_or_default(),
-        registration_endpoint: given.endpoint("registration_endpoint"),
-        client_id_metadata_document_supported: given.flag("client_id_metadata_document_supported").unwrap_or_default(),
-        dpop: Demand::default(),
-    };
-    given.end()?;
-    Ok(provider)
+    given.json("provider.redirect");
+    provider.issuer = issuer;
+    provider.client_id = client_id;
+    provider.revocation_endpoint = given.endpoint("provider.revocation_endpoint");
+    provider.device_authorization_endpoint = given.endpoint("provider.device_authorization_endpoint");
+    provider.scopes = given.value("provider.scopes", "a list of strings", json::texts).unwrap_or_default();
+    provider.body = given.value("provider.body", "form or json", TokenBody::from_json).unwrap_or_default();
+    provider.manual_redirect = given.endpoint("provider.manual_redirect");
+    let statuses = given.value("provider.refused_statuses", "a list of HTTP statuses", json::statuses);
+    provider.refused_statuses = statuses.unwrap_or_default();
+    provider.expects_iss = given.flag("provider.expects_iss").unwrap_or_default();
+    provider.resource = given.text("provider.resource");
+    provider.pushed_authorization_request_endpoint = given.endpoint("provider.pushed_authorization_request_endpoint");
+    provider.require_pushed_authorization_requests =
+        given.flag("provider.require_pushed_authorization_requests").unwrap_or_default();
+    provider.registration_endpoint = given.endpoint("provider.registration_endpoint");
+    provider.client_id_metadata_document_supported =
+        given.flag("provider.client_id_metadata_document_supported").unwrap_or_default();
+    Some(provider)
+}
+
+fn wrong<T>(given: &mut Given<'_>, name: &str, wanted: &str) -> Option<T> {
+    given.wrong(name, wanted);
+    None
 }
 
 /// The defaults, with the figures of `policy` in their places.
-pub(crate) fn policy(given: &mut Object<'_>) -> Read<Policy> {
+pub(crate) fn policy(given: &mut Given<'_>) -> Policy {
     let mut policy = Policy::default();
-    let Some(mut figures) = given.object("policy") else { return Ok(policy) };
-    each(&mut policy, &mut |name, figure| match (figures.number(name), figure) {
-        (None, _) => {}
-        (Some(millis), Figure::Time(time)) => *time = Millis(millis),
-        (Some(number), Figure::Count(count)) => *count = u8::try_from(number).unwrap_or(u8::MAX),
-    });
-    figures.end()?;
-    Ok(policy)
+    if given.open("policy") {
+        each(&mut policy, &mut |name, figure| match (given.number(&["policy.", name].concat()), figure) {
+            (None, _) => {}
+            (Some(millis), Figure::Time(time)) => *time = Millis(millis),
+            (Some(number), Figure::Count(count)) => *count = u8::try_from(number).unwrap_or(u8::MAX),
+        });
+    }
+    policy
 }
 
 impl Cross for Policy {

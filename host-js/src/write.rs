@@ -1,6 +1,6 @@
 //! What the core says, as JavaScript has it. The shapes are those of `js/core.ts`.
 
-use crate::input::Wrong;
+use crate::calls::stored;
 use crate::json::Json;
 use kraube_core::credential::{Failure, Forgotten, InstallError, Installed, Outcome, Ready, Revoked, Unsaved, Via};
 use kraube_core::http::Request;
@@ -23,20 +23,19 @@ pub(crate) trait Cross {
 
 /// `{"error": ...}`: what JavaScript throws.
 pub(crate) fn thrown(code: &str, error: &dyn Display) -> String {
-    Json::of(|json| {
+    threw(code, &error.to_string())
+}
+
+/// The same, with its message.
+pub(crate) fn threw(code: &str, message: &str) -> String {
+    Json::of(&mut |json| {
         json.open();
         json.object("error");
         json.text("code", code);
-        json.display("message", error);
+        json.text("message", message);
         json.close();
         json.close();
     })
-}
-
-impl From<Wrong> for String {
-    fn from(Wrong(message): Wrong) -> Self {
-        thrown("misuse", &message)
-    }
 }
 
 impl Cross for Action {
@@ -57,8 +56,7 @@ impl Cross for Action {
             Self::Write { replaces, blob, reserve } => {
                 json.case("write");
                 revision(json, "replaces", replaces.as_ref());
-                // The core writes UTF-8 alone.
-                json.text("blob", &String::from_utf8_lossy(blob.bytes()));
+                json.text("blob", stored(blob));
                 json.number("reserve", *reserve as u64);
             }
             Self::Delete { replaces } => {
@@ -236,10 +234,7 @@ impl Cross for Credentials {
 /// As it is stored, too.
 impl Cross for Client {
     fn cross(&self, json: &mut Json) {
-        match serde_json::to_string(self) {
-            Ok(client) => json.raw(&client),
-            Err(_) => json.null(),
-        }
+        json.raw(&self.to_json());
     }
 }
 

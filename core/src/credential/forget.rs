@@ -57,11 +57,12 @@ pub enum Revoked {
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Forget {
-    run: Run,
+    run: Box<Run>,
     state: State,
 }
 
-type Next = Step<Forget, Forgotten>;
+/// What a transition leads to: the next state and its action, or the outcome.
+type Next = Step<State, Forgotten>;
 
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Run {
@@ -92,7 +93,7 @@ impl Forget {
     /// the lock.
     pub fn start(revoke: bool, policy: Policy, unsaved: Option<Unsaved>) -> Step<Self, Forgotten> {
         let wait = policy.deadline;
-        let run = Run {
+        let run = Box::new(Run {
             policy,
             revoke,
             locked: false,
@@ -101,8 +102,8 @@ impl Forget {
             login: None,
             sent: None,
             revoked: Revoked::NotAsked,
-        };
-        run.then(State::Lock, Action::Lock { wait, seen: None })
+        });
+        Step::Continue(Self { run, state: State::Lock }, Action::Lock { wait, seen: None })
     }
 
     /// The state, and the input that it waits for: for logs and tests.
@@ -114,12 +115,12 @@ impl Forget {
 impl Machine for Forget {
     type Outcome = Forgotten;
 
-    fn step(self, input: Input, _now: crate::time::Now) -> Next {
+    fn step(self, input: Input, _now: crate::time::Now) -> Step<Self, Forgotten> {
         let Self { mut run, state } = self;
-        match (state, input) {
+        let next = match (state, input) {
             (State::Lock, Input::Locked(locked)) => {
                 run.locked = locked == Locked::Held;
-                run.then(State::Read, Action::Read)
+                then(State::Read, Action::Read)
             }
             (State::Read, Input::Read(read)) => run.found(Found::new(read)),
             (State::Revoke { revision, doubt }, Input::Replied(replied)) => {
@@ -132,32 +133,32 @@ impl Machine for Forget {
                     Ok(Revocation::Unconfirmed { detail }) => Revoked::Unconfirmed(detail),
                     Err(error) => Revoked::Unconfirmed(error.detail.clone()),
                 };
-                run.delete(revision)
+                delete(revision)
             }
             (State::Delete, Input::Deleted(deleted)) => run.deleted(deleted),
             (state, _) => Step::Done(Forgotten::Misuse(state.awaits())),
+        };
+        match next {
+            Step::Continue(state, action) => Step::Continue(Self { run, state }, action),
+            Step::Done(outcome) => Step::Done(outcome),
         }
     }
 }
 
 impl Run {
-    fn then(self, state: State, action: Action) -> Next {
-        Step::Continue(Forget { run: self, state }, action)
-    }
-
-    fn found(mut self, found: Found) -> Next {
+    fn found(&mut self, found: Found) -> Next {
         let stored = match found {
             Found::Record(stored) | Found::Nothing(Some(stored)) => stored,
             Found::Nothing(None) if self.login.is_some() => return self.done(),
-            Found::Nothing(None) => return self.nothing(),
-            Found::Torn { revision, .. } => return self.delete(revision),
+            Found::Nothing(None) => return Step::Done(Forgotten::NothingStored),
+            Found::Torn { revision, .. } => return delete(revision),
             Found::Unreadable(error) => {
-                return Step::Done(Forgotten::StillStored { revoked: self.revoked, cause: Some(error) });
+                return self.still_stored(Some(error));
             }
         };
         match &self.login {
             Some(login) if *login != stored.record.login && stored.record.login.is_some() => {
-                return Step::Done(Forgotten::AnotherLogin { revoked: self.revoked });
+                return Step::Done(Forgotten::AnotherLogin { revoked: self.revoked.clone() });
             }
             Some(_) => {}
             None => self.login = Some(stored.record.login.clone()),
@@ -166,9 +167,9 @@ impl Run {
             Some((token, request)) => {
                 self.sent = Some(token);
                 let doubt = stored.record.redeeming.is_some();
-                self.then(State::Revoke { revision: stored.revision, doubt }, Action::Send { request, holds: None })
+                then(State::Revoke { revision: stored.revision, doubt }, Action::Send { request, holds: None })
             }
-            None => self.delete(stored.revision),
+            None => delete(stored.revision),
         }
     }
 
@@ -185,31 +186,33 @@ impl Run {
         Some((fingerprint, revoke::revocation_request(client, token)?))
     }
 
-    fn nothing(self) -> Next {
-        Step::Done(Forgotten::NothingStored)
-    }
-
-    fn delete(self, replaces: Revision) -> Next {
-        self.then(State::Delete, Action::Delete { replaces })
-    }
-
-    fn deleted(mut self, deleted: Result<(), WriteError>) -> Next {
+    fn deleted(&mut self, deleted: Result<(), WriteError>) -> Next {
         match deleted {
             Ok(()) => self.done(),
             Err(WriteError::Conflict) if self.conflicts < self.policy.returns => {
                 self.conflicts += 1;
-                self.then(State::Read, Action::Read)
+                then(State::Read, Action::Read)
             }
-            Err(WriteError::Conflict) => Step::Done(Forgotten::StillStored { revoked: self.revoked, cause: None }),
-            Err(WriteError::Failed(error)) => {
-                Step::Done(Forgotten::StillStored { revoked: self.revoked, cause: Some(error) })
-            }
+            Err(WriteError::Conflict) => self.still_stored(None),
+            Err(WriteError::Failed(error)) => self.still_stored(Some(error)),
         }
     }
 
-    fn done(self) -> Next {
-        Step::Done(Forgotten::Deleted { revoked: self.revoked })
+    fn done(&self) -> Next {
+        Step::Done(Forgotten::Deleted { revoked: self.revoked.clone() })
     }
+
+    fn still_stored(&self, cause: Option<StoreError>) -> Next {
+        Step::Done(Forgotten::StillStored { revoked: self.revoked.clone(), cause })
+    }
+}
+
+fn then(state: State, action: Action) -> Next {
+    Step::Continue(state, action)
+}
+
+fn delete(replaces: Revision) -> Next {
+    then(State::Delete, Action::Delete { replaces })
 }
 
 impl Settle for Forgotten {

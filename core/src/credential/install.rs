@@ -10,10 +10,11 @@ use crate::policy::Policy;
 use crate::provider::Client;
 use crate::record::{Credentials, LoginId, Record};
 use crate::secret::Fingerprint;
+use crate::text::say;
 use crate::time::{Millis, Now, Timestamp};
 use crate::token::{self, Answer, Reading};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 /// What is installed.
@@ -134,20 +135,20 @@ impl fmt::Display for InstallError {
             Self::NoLock { cause: None } => f.write_str("another process kept the lock on the credentials"),
             Self::NoLock { cause: Some(_) } => f.write_str("the credentials cannot be locked; the code was not sent"),
             Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
-            Self::Refused(detail) => write!(f, "the server does not accept the code: {detail}"),
-            Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
+            Self::Refused(detail) => say(f, &["the server does not accept the code: ", detail]),
+            Self::ClientRejected(detail) => say(f, &["the server does not accept this client or request: ", detail]),
             Self::Throttled { retry_after: Some(pause) } => {
-                write!(f, "the server asked for a pause of {} s (429)", pause.0.div_ceil(1000))
+                say(f, &["the server asked for a pause of ", &pause.0.div_ceil(1000).to_string(), " s (429)"])
             }
             Self::Throttled { retry_after: None } => f.write_str("the server asked for a pause (429)"),
-            Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
-            Self::Unknown(detail) => write!(f, "the server gave no usable answer to the code: {detail}"),
+            Self::NotSent(detail) => say(f, &["the server could not be reached: ", detail]),
+            Self::Unknown(detail) => say(f, &["the server gave no usable answer to the code: ", detail]),
             #[cfg(feature = "dpop")]
             Self::NotBound => {
                 f.write_str("the server issued tokens that are not bound to the key of this login (DPoP)")
             }
             Self::Unsaved(_) => f.write_str("the new login cannot be stored"),
-            Self::Misuse(awaited) => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
+            Self::Misuse(awaited) => say(f, &["the host gave a wrong input; the machine awaited ", awaited]),
         }
     }
 }
@@ -174,23 +175,23 @@ impl core::error::Error for InstallError {
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Install {
-    policy: Policy,
-    login: LoginId,
+    base: Box<Base>,
     state: State,
 }
 
-type Next = Step<Install, Installed>;
+/// What a transition leads to: the next state and its action, or the outcome.
+type Next = Step<State, Installed>;
 
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 enum State {
-    Lock(NewLogin),
-    Read(NewLogin),
-    Exchange(Exchange),
-    Write(Write),
-    SavePause(Write),
+    Lock(Box<NewLogin>),
+    Read(Box<NewLogin>),
+    Exchange(Box<Exchange>),
+    Write(Box<Write>),
+    SavePause(Box<Write>),
     /// The record was changed between our read and our write.
-    Reread(Write),
+    Reread(Box<Write>),
 }
 
 /// A code that is being exchanged.
@@ -232,7 +233,7 @@ impl Install {
     /// Begins. `login` is random and new for each login.
     pub fn start(new: NewLogin, login: LoginId, policy: Policy) -> Step<Self, Installed> {
         let wait = policy.deadline;
-        let machine = Self { policy, login, state: State::Lock(new) };
+        let machine = Self { base: Box::new(Base { policy, login }), state: State::Lock(Box::new(new)) };
         Step::Continue(machine, Action::Lock { wait, seen: None })
     }
 
@@ -245,49 +246,51 @@ impl Install {
 impl Machine for Install {
     type Outcome = Installed;
 
-    fn step(self, input: Input, now: Now) -> Next {
-        let Self { policy, login, state } = self;
-        let base = Base { policy, login };
-        match (state, input) {
+    fn step(self, input: Input, now: Now) -> Step<Self, Installed> {
+        let Self { base, state } = self;
+        let next = match (state, input) {
             (State::Lock(new), Input::Locked(locked)) => match locked {
-                Locked::Held => base.then(State::Read(new), Action::Read),
-                Locked::Changed | Locked::TimedOut => Step::Done(Err(InstallError::NoLock { cause: None })),
-                Locked::Unsupported(error) => Step::Done(Err(InstallError::NoLock { cause: Some(error) })),
+                Locked::Held => then(State::Read(new), Action::Read),
+                Locked::Changed | Locked::TimedOut => failed(InstallError::NoLock { cause: None }),
+                Locked::Unsupported(error) => failed(InstallError::NoLock { cause: Some(error) }),
             },
-            (State::Read(new), Input::Read(read)) => match Under::found(Found::new(read), None) {
-                Ok(under) => base.begin(new, under, now),
-                Err(error) => Step::Done(Err(InstallError::Store(error))),
-            },
+            (State::Read(new), Input::Read(read)) => {
+                let mut under = Under { revision: None, record: None };
+                match under.find(Found::new(read)) {
+                    Ok(()) => base.begin(*new, under, now),
+                    Err(error) => failed(InstallError::Store(error)),
+                }
+            }
             (State::Exchange(exchange), Input::Replied(replied)) => match replied {
                 Ok(response) => base.replied(exchange, &response, now),
-                Err(error) => Step::Done(Err(unanswered(error.kind, error.detail))),
+                Err(error) => failed(unanswered(error.kind, error.detail)),
             },
             (State::Write(write), Input::Wrote(wrote)) => base.wrote(write, wrote, now),
             (State::SavePause(write), Input::Woke) => base.write(write),
             // The tokens are here, whatever can be read: what was read before stands in for what cannot.
-            (State::Reread(write), Input::Read(read)) => {
-                match Under::found(Found::new(read), write.under.record.clone()) {
-                    Ok(under) => base.write(Write { under, ..write }),
-                    Err(error) => base.unsaved(write, error, now),
-                }
-            }
-            (state, _) => Step::Done(Err(InstallError::Misuse(state.awaits()))),
+            (State::Reread(mut write), Input::Read(read)) => match write.under.find(Found::new(read)) {
+                Ok(()) => base.write(write),
+                Err(error) => base.unsaved(write, error, now),
+            },
+            (state, _) => failed(InstallError::Misuse(state.awaits())),
+        };
+        match next {
+            Step::Continue(state, action) => Step::Continue(Self { base, state }, action),
+            Step::Done(outcome) => Step::Done(outcome),
         }
     }
 }
 
-/// The machine without its state.
+/// What is known in every state.
+#[derive(Debug)]
+#[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Base {
     policy: Policy,
     login: LoginId,
 }
 
 impl Base {
-    fn then(self, state: State, action: Action) -> Next {
-        Step::Continue(Install { policy: self.policy, login: self.login, state }, action)
-    }
-
-    fn begin(self, new: NewLogin, under: Under, now: Now) -> Next {
+    fn begin(&self, new: NewLogin, under: Under, now: Now) -> Next {
         match new {
             NewLogin::Code { request, client } => {
                 let bound = request.binding.as_ref().map(|binding| Bound {
@@ -295,17 +298,13 @@ impl Base {
                     #[cfg(feature = "dpop")]
                     again: Some(request.repeat()),
                 });
-                self.send(request, Exchange { client, sent_at: now.wall, under, bound })
+                send(request, Box::new(Exchange { client, sent_at: now.wall, under, bound }))
             }
             NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
         }
     }
 
-    fn send(self, request: Request, exchange: Exchange) -> Next {
-        self.then(State::Exchange(exchange), Action::Send { request, holds: None })
-    }
-
-    fn replied(self, mut exchange: Exchange, response: &Response, now: Now) -> Next {
+    fn replied(&self, mut exchange: Box<Exchange>, response: &Response, now: Now) -> Next {
         exchange.bound.iter_mut().for_each(|bound| bound.binding.learn(response));
         match token::read(&exchange.client, response, exchange.bound.is_some(), now) {
             Reading::Answer(answer) => self.answered(exchange, answer, now),
@@ -316,78 +315,94 @@ impl Base {
                     Some(Request { binding: Some(bound.binding.clone()), ..request })
                 });
                 match again {
-                    Some(request) => self.send(request, Exchange { sent_at: now.wall, ..exchange }),
-                    None => Step::Done(Err(InstallError::ClientRejected(super::text("use_dpop_nonce")))),
+                    Some(request) => {
+                        exchange.sent_at = now.wall;
+                        send(request, exchange)
+                    }
+                    None => failed(InstallError::ClientRejected(super::text("use_dpop_nonce"))),
                 }
             }
             #[cfg(feature = "dpop")]
-            Reading::NotBound => Step::Done(Err(InstallError::NotBound)),
+            Reading::NotBound => failed(InstallError::NotBound),
         }
     }
 
-    fn answered(self, exchange: Exchange, answer: Answer, now: Now) -> Next {
-        let Exchange { client, sent_at, under, bound } = exchange;
+    fn answered(&self, exchange: Box<Exchange>, answer: Answer, now: Now) -> Next {
+        let Exchange { client, sent_at, under, bound } = *exchange;
         let issued = match answer {
             Answer::Issued(issued) => issued,
-            Answer::Refused { detail } => return Step::Done(Err(InstallError::Refused(detail))),
-            Answer::ClientRejected { detail } => return Step::Done(Err(InstallError::ClientRejected(detail))),
+            Answer::Refused { detail } => return failed(InstallError::Refused(detail)),
+            Answer::ClientRejected { detail } => return failed(InstallError::ClientRejected(detail)),
             Answer::RefusedByStatus(status) => {
-                return Step::Done(Err(InstallError::Refused(alloc::format!("status {status}"))));
+                return failed(InstallError::Refused(["status ", &status.to_string()].concat()));
             }
-            Answer::Throttled { retry_after } => return Step::Done(Err(InstallError::Throttled { retry_after })),
-            Answer::Unknown { detail, .. } => return Step::Done(Err(InstallError::Unknown(detail))),
+            Answer::Throttled { retry_after } => return failed(InstallError::Throttled { retry_after }),
+            Answer::Unknown { detail, .. } => return failed(InstallError::Unknown(detail)),
         };
         let credentials = Credentials::issued(issued, client, bound.map(|bound| bound.binding), sent_at);
         self.write(Write::new(credentials, under, now))
     }
 
-    fn write(self, write: Write) -> Next {
+    fn write(&self, write: Box<Write>) -> Next {
         let blob = Record::install(&write.credentials, self.login.clone(), write.under.record.as_ref()).to_blob();
         let replaces = write.under.revision;
-        self.then(State::Write(write), Action::Write { replaces, blob, reserve: 0 })
+        then(State::Write(write), Action::Write { replaces, blob, reserve: 0 })
     }
 
-    fn wrote(self, write: Write, wrote: Result<(), WriteError>, now: Now) -> Next {
+    fn wrote(&self, mut write: Box<Write>, wrote: Result<(), WriteError>, now: Now) -> Next {
         match wrote {
             Ok(()) => Step::Done(Ok(write.credentials)),
             Err(WriteError::Conflict) if write.conflicts < self.policy.returns => {
-                let conflicts = write.conflicts + 1;
-                self.then(State::Reread(Write { conflicts, ..write }), Action::Read)
+                write.conflicts += 1;
+                then(State::Reread(write), Action::Read)
             }
             Err(WriteError::Conflict) => self.unsaved(write, super::obtain::contended(), now),
             Err(WriteError::Failed(_)) if now.monotonic.minus(write.since) < self.policy.save_time => {
                 let time = self.policy.save_pause;
-                self.then(State::SavePause(write), Action::Wait { time })
+                then(State::SavePause(write), Action::Wait { time })
             }
             Err(WriteError::Failed(error)) => self.unsaved(write, error, now),
         }
     }
 
-    fn unsaved(self, write: Write, cause: StoreError, now: Now) -> Next {
+    fn unsaved(&self, write: Box<Write>, cause: StoreError, now: Now) -> Next {
         let replaces = write.under.record.as_ref().and_then(Record::refresh_fingerprint);
-        let record = Record::install(&write.credentials, self.login, write.under.record.as_ref());
-        Step::Done(Err(InstallError::Unsaved(Box::new(Unsaved::new(record, replaces, cause, now)))))
+        let record = Record::install(&write.credentials, self.login.clone(), write.under.record.as_ref());
+        failed(InstallError::Unsaved(Box::new(Unsaved::new(record, replaces, cause, now))))
     }
 }
 
+fn then(state: State, action: Action) -> Next {
+    Step::Continue(state, action)
+}
+
+fn send(request: Request, exchange: Box<Exchange>) -> Next {
+    then(State::Exchange(exchange), Action::Send { request, holds: None })
+}
+
+fn failed(error: InstallError) -> Next {
+    Step::Done(Err(error))
+}
+
 impl Under {
-    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record. `before` is the
-    /// last record that could be read.
-    fn found(found: Found, before: Option<Record>) -> Result<Self, StoreError> {
-        match found {
+    /// Whatever is stored gives way to the new login: also another login, or bytes that are no record. The last record that
+    /// could be read stays.
+    fn find(&mut self, found: Found) -> Result<(), StoreError> {
+        *self = match found {
             Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
-                Ok(Self { revision: Some(revision), record: Some(record) })
+                Self { revision: Some(revision), record: Some(record) }
             }
-            Found::Nothing(None) => Ok(Self { revision: None, record: None }),
-            Found::Torn { revision, .. } => Ok(Self { revision: Some(revision), record: before }),
-            Found::Unreadable(error) => Err(error),
-        }
+            Found::Nothing(None) => Self { revision: None, record: None },
+            Found::Torn { revision, .. } => Self { revision: Some(revision), record: self.record.take() },
+            Found::Unreadable(error) => return Err(error),
+        };
+        Ok(())
     }
 }
 
 impl Write {
-    fn new(credentials: Credentials, under: Under, now: Now) -> Self {
-        Self { credentials, under, since: now.monotonic, conflicts: 0 }
+    fn new(credentials: Credentials, under: Under, now: Now) -> Box<Self> {
+        Box::new(Self { credentials, under, since: now.monotonic, conflicts: 0 })
     }
 }
 

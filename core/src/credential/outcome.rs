@@ -4,9 +4,10 @@ use crate::dpop::Binding;
 use crate::machine::StoreError;
 use crate::record::{LoginId, Record, RecordError, Refusal};
 use crate::secret::{Fingerprint, Secret};
+use crate::text::say;
 use crate::time::{Millis, Now, Timestamp};
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 /// How [`Obtain`](super::Obtain) ended.
@@ -59,7 +60,7 @@ pub enum Via {
 }
 
 /// New tokens that are in this process's memory and nowhere else.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
 pub struct Unsaved {
     /// The access token, while it is alive: it may be used although it is not stored.
@@ -173,6 +174,14 @@ impl Ready {
             via: Via::Store,
             binding: record.binding.clone(),
         })
+    }
+}
+
+/// Not derived, as it would become a part of each function that clones one.
+impl Clone for Unsaved {
+    fn clone(&self) -> Self {
+        let Self { ready, cause, record, replaces } = self;
+        Self { ready: ready.clone(), cause: cause.clone(), record: record.clone(), replaces: *replaces }
     }
 }
 
@@ -291,10 +300,11 @@ impl fmt::Display for Failure {
             Self::LoginRequired(reason) => reason.fmt(f),
             Self::Unavailable { cause, .. } => cause.fmt(f),
             Self::Uncertain { cause, .. } => {
-                write!(f, "the outcome of a refresh is unknown, and recorded as such: {cause}")
+                f.write_str("the outcome of a refresh is unknown, and recorded as such: ")?;
+                cause.fmt(f)
             }
             Self::AccountChanged { .. } => f.write_str("somebody logged in anew meanwhile"),
-            Self::Misuse { awaited } => write!(f, "the host gave a wrong input; the machine awaited {awaited}"),
+            Self::Misuse { awaited } => say(f, &["the host gave a wrong input; the machine awaited ", awaited]),
         }
     }
 }
@@ -329,12 +339,12 @@ impl fmt::Display for Cause {
             Self::BackingOff => f.write_str("an earlier refresh failed, and the next one waits"),
             Self::TooSoon => f.write_str("the rejected token was obtained a moment ago"),
             Self::Contended => f.write_str("other programs kept changing the credentials"),
-            Self::NotSent(detail) => write!(f, "the server could not be reached: {detail}"),
-            Self::NoAnswer(detail) => write!(f, "the server gave no answer: {detail}"),
+            Self::NotSent(detail) => say(f, &["the server could not be reached: ", detail]),
+            Self::NoAnswer(detail) => say(f, &["the server gave no answer: ", detail]),
             Self::Throttled => f.write_str("the server asked for a pause (429)"),
-            Self::ClientRejected(detail) => write!(f, "the server does not accept this client or request: {detail}"),
-            Self::Unreadable(detail) => write!(f, "the server gave an answer of no use: {detail}"),
-            Self::Status(status) => write!(f, "the server answered {status}"),
+            Self::ClientRejected(detail) => say(f, &["the server does not accept this client or request: ", detail]),
+            Self::Unreadable(detail) => say(f, &["the server gave an answer of no use: ", detail]),
+            Self::Status(status) => say(f, &["the server answered ", &status.to_string()]),
         }
     }
 }

@@ -22,6 +22,10 @@ pub struct Demand(());
 impl Demand {
     /// None.
     pub(crate) const NONE: Self = Self(());
+
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        (json == "false").then_some(Self::NONE)
+    }
 }
 
 impl Binding {

@@ -14,7 +14,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -30,6 +29,10 @@ impl Demand {
     /// Whether they are to be bound.
     pub const fn is_made(self) -> bool {
         self.0
+    }
+
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        json::flag(json).map(Self)
     }
 
     /// Made, where either is.
@@ -79,7 +82,7 @@ impl Key {
     /// The public key as a JWK, members in the order of RFC 7638, so that its SHA-256 is the thumbprint.
     fn jwk(&self) -> String {
         let members = [("crv", "P-256"), ("kty", "EC"), ("x", &self.x), ("y", &self.y)];
-        json::object(members.into_iter().map(|(name, value)| (name, Value::Text(value))))
+        json::object(&members.map(|(name, value)| (name, Some(Value::Text(value)))))
     }
 
     /// The thumbprint of the public key (RFC 7638): what servers know it by (`cnf.jkt`, RFC 9449 section 6).
@@ -88,19 +91,11 @@ impl Key {
     }
 
     /// From a JWK with the private part.
-    fn read(json: &RawValue) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Jwk {
-            kty: String,
-            crv: String,
-            x: String,
-            y: String,
-            #[serde(default, deserialize_with = "json::secret")]
-            d: Option<Secret>,
-        }
-        let Jwk { kty, crv, x, y, d } = json::document(json.get().as_bytes())?;
-        let d = d.filter(|d| is_coordinate(d.expose()))?;
-        let fits = kty == "EC" && crv == "P-256" && is_coordinate(&x) && is_coordinate(&y);
+    fn from_json(json: &str) -> Option<Self> {
+        let mut jwk = Members::parse(json.as_bytes())?;
+        let (kty, crv) = (jwk.text("kty")?, jwk.text("crv")?);
+        let (x, y, d) = (jwk.text("x")?, jwk.text("y")?, jwk.secret("d")?);
+        let fits = jwk.fits() && kty == "EC" && crv == "P-256" && [&x, &y, d.expose()].into_iter().all(is_coordinate);
         fits.then_some(Self { x, y, d })
     }
 }
@@ -190,22 +185,24 @@ impl Binding {
     /// system: it tells proofs apart (`jti`).
     pub fn proof(&self, call: Call<'_>, random: [u8; 16], now: Timestamp) -> Unsigned {
         let jwk = self.key.jwk();
-        let header =
-            [("typ", Value::Text("dpop+jwt")), ("alg", Value::Text("ES256")), ("jwk", Value::Json(&jwk))].into_iter();
+        let header = json::object(&[
+            ("typ", Some(Value::Text("dpop+jwt"))),
+            ("alg", Some(Value::Text("ES256"))),
+            ("jwk", Some(Value::Json(&jwk))),
+        ]);
         let (jti, iat) = (URL_SAFE_NO_PAD.encode(random), (now.0 / 1000).to_string());
         let url = call.url.as_str();
         let htu = url.split(['?', '#']).next().unwrap_or(url);
         let ath = call.access_token.map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose())));
-        let always = [
-            ("jti", Value::Text(&jti)),
-            ("htm", Value::Text(call.method)),
-            ("htu", Value::Text(htu)),
-            ("iat", Value::Json(&iat)),
-        ];
-        let nonce = call.nonce.map(|nonce| ("nonce", Value::Text(nonce.as_str())));
-        let ath = ath.as_deref().map(|ath| ("ath", Value::Text(ath)));
-        let claims = json::object(always.into_iter().chain(nonce).chain(ath));
-        let [header, claims] = [json::object(header), claims].map(|json| URL_SAFE_NO_PAD.encode(json));
+        let claims = json::object(&[
+            ("jti", Some(Value::Text(&jti))),
+            ("htm", Some(Value::Text(call.method))),
+            ("htu", Some(Value::Text(htu))),
+            ("iat", Some(Value::Json(&iat))),
+            ("nonce", call.nonce.map(|nonce| Value::Text(nonce.as_str()))),
+            ("ath", ath.as_deref().map(Value::Text)),
+        ]);
+        let [header, claims] = [header, claims].map(|json| URL_SAFE_NO_PAD.encode(json));
         Unsigned { input: format!("{header}.{claims}") }
     }
 
@@ -243,9 +240,9 @@ pub(crate) fn read(ours: &mut Members<'_>, record: &mut Record) -> Result<(), Re
     if !record.is_logged_out() {
         return Ok(());
     }
-    let mut bound = Members::parse(json.get().as_bytes()).map_err(|_| RecordError::Key)?;
-    let key = bound.take("key").and_then(Key::read).ok_or(RecordError::Key)?;
-    let nonce = bound.value::<String>("nonce").and_then(|nonce| Nonce::parse(&nonce));
+    let mut bound = Members::each_once(json.as_bytes()).map_err(|_| RecordError::Key)?;
+    let key = bound.value("key", Key::from_json).ok_or(RecordError::Key)?;
+    let nonce = bound.text("nonce").and_then(|nonce| Nonce::parse(&nonce));
     record.take_tokens(&mut bound)?;
     record.binding = Some(Binding { key: Box::new(key), nonce });
     Ok(())

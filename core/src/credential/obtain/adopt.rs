@@ -2,22 +2,22 @@
 //! sent or written here.
 
 use super::super::{Cause, Failure, Found, LoginReason, Stored};
-use super::{Baseline, Look, Next, Run, State, backing_off_until, failed, served};
+use super::{Baseline, Look, Next, Run, State, backing_off_until, failed, served, then};
 use crate::machine::{Action, Locked, Revision};
 use crate::record::Record;
 use crate::time::{Millis, Now};
 
 /// Reading.
 impl Run {
-    pub(super) fn look(self, at: Look) -> Next {
+    pub(super) fn look(&mut self, at: Look) -> Next {
         self.look_again(at, 0)
     }
 
-    pub(super) fn look_again(self, at: Look, tries: u8) -> Next {
-        self.then(State::Look { at, tries }, Action::Read)
+    pub(super) fn look_again(&mut self, at: Look, tries: u8) -> Next {
+        then(State::Look { at, tries }, Action::Read)
     }
 
-    pub(super) fn read(mut self, at: Look, tries: u8, found: Found, now: Now) -> Next {
+    pub(super) fn read(&mut self, at: Look, tries: u8, found: Found, now: Now) -> Next {
         let odd = match &found {
             Found::Record(_) => false,
             Found::Nothing(_) => self.seen,
@@ -25,7 +25,7 @@ impl Run {
         };
         if odd && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
-            return self.then(State::TornPause { at, tries: tries + 1 }, Action::Wait { time });
+            return then(State::TornPause { at, tries: tries + 1 }, Action::Wait { time });
         }
         match &found {
             Found::Record(stored) => self.note(&stored.record),
@@ -44,7 +44,7 @@ impl Run {
                 None => self.own(found).map(|stored| self.reread_found(stored, now)),
             },
             Look::Confirm(refuse) => readable(found).map(|stored| self.confirm(refuse, stored, now)),
-            Look::Merge(commit) => Ok(self.merge(*commit, found, now)),
+            Look::Merge(commit) => Ok(self.merge(commit, found, now)),
         };
         next.unwrap_or_else(failed)
     }
@@ -71,7 +71,7 @@ impl Run {
         Ok(stored)
     }
 
-    fn peek(mut self, stored: Stored, now: Now) -> Next {
+    fn peek(&mut self, stored: Stored, now: Now) -> Next {
         let revision = stored.revision;
         let backing_off = stored.record.backing_off(now.wall);
         let marked = stored.record.redeeming.is_some();
@@ -80,14 +80,14 @@ impl Run {
         self.last = Some(stored);
         match (adoptable, refused, backing_off) {
             (Some(ready), _, _) if !marked || backing_off.is_some() => served(ready),
-            (Some(_), _, _) => self.then(State::TryLock, Action::Lock { wait: Millis::ZERO, seen: Some(revision) }),
+            (Some(_), _, _) => then(State::TryLock, Action::Lock { wait: Millis::ZERO, seen: Some(revision) }),
             (None, Some(refusal), _) => self.serve(Failure::LoginRequired(LoginReason::Refused(refusal)), now),
             (None, None, Some(until)) => self.serve(backing_off_until(until), now),
             (None, None, None) => self.lock(Some(revision), now),
         }
     }
 
-    fn last_peek(mut self, stored: Stored, now: Now) -> Next {
+    fn last_peek(&mut self, stored: Stored, now: Now) -> Next {
         let adoptable = self.adoptable(&stored.record, now);
         let (refused, retry_at) = (stored.record.refused, stored.record.backing_off(now.wall));
         self.last = Some(stored);
@@ -106,7 +106,7 @@ impl Run {
         self.serve(failure, now)
     }
 
-    pub(super) fn reread(mut self, now: Now) -> Next {
+    pub(super) fn reread(&mut self, now: Now) -> Next {
         if self.rereads > self.policy.returns {
             return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::Contended }, now);
         }
@@ -114,7 +114,7 @@ impl Run {
         self.look(Look::Reread)
     }
 
-    fn reread_found(mut self, stored: Stored, now: Now) -> Next {
+    fn reread_found(&mut self, stored: Stored, now: Now) -> Next {
         let record = &stored.record;
         let (adoptable, backing_off, refused) =
             (self.adoptable(record, now), record.backing_off(now.wall), record.refused);
@@ -141,22 +141,22 @@ impl Run {
         }
         let waited = self.held.map_or(Millis::ZERO, |held| now.monotonic.minus(held));
         let time = self.policy.settle.minus(waited);
-        self.then(State::Settle, Action::Wait { time })
+        then(State::Settle, Action::Wait { time })
     }
 }
 
 /// Locking.
 impl Run {
-    pub(super) fn lock(mut self, seen: Option<Revision>, now: Now) -> Next {
+    pub(super) fn lock(&mut self, seen: Option<Revision>, now: Now) -> Next {
         let waited = now.monotonic.minus(self.started);
         let left = self.policy.deadline.minus(waited);
         let wait = if self.living(now).is_some() { left.min(self.policy.patience.minus(waited)) } else { left };
         self.cut_short = wait < left;
         let seen = seen.filter(|_| wait > Millis::ZERO);
-        self.then(State::Lock, Action::Lock { wait, seen })
+        then(State::Lock, Action::Lock { wait, seen })
     }
 
-    pub(super) fn locked(mut self, locked: Locked, now: Now) -> Next {
+    pub(super) fn locked(&mut self, locked: Locked, now: Now) -> Next {
         match locked {
             Locked::Held => {
                 self.held = Some(now.monotonic);
@@ -172,7 +172,7 @@ impl Run {
         }
     }
 
-    pub(super) fn tried(mut self, locked: Locked, now: Now) -> Next {
+    pub(super) fn tried(&mut self, locked: Locked, now: Now) -> Next {
         self.single = true;
         match locked {
             Locked::Changed => self.look(Look::LastPeek),

@@ -49,11 +49,12 @@ pub enum Baseline {
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 pub struct Obtain {
-    run: Run,
+    run: Box<Run>,
     state: State,
 }
 
-type Next = Step<Obtain, Outcome>;
+/// What a transition leads to: the next state and its action, or the outcome.
+type Next = Step<State, Outcome>;
 
 /// What is known in every state.
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
@@ -94,13 +95,13 @@ enum State {
     TryLock,
     Lock,
     Settle,
-    Mark(Redeem),
-    Exchange(Redeem),
-    ResendPause(Redeem),
+    Mark(Box<Redeem>),
+    Exchange(Box<Redeem>),
+    ResendPause(Box<Redeem>),
     Refuse(Refuse),
     Park { failure: Failure },
-    Commit(Commit),
-    SavePause(Commit),
+    Commit(Box<Commit>),
+    SavePause(Box<Commit>),
 }
 
 /// The places where the store is read, each with its own rules.
@@ -153,7 +154,9 @@ struct Commit {
 impl Obtain {
     /// Begins a run. `id` is random and new for each run.
     pub fn start(wanted: Wanted, policy: Policy, id: RunId, now: Now) -> Step<Self, Outcome> {
-        Run::new(wanted, policy, id, now).look(Look::Peek)
+        let mut run = Run::new(wanted, policy, id, now);
+        let next = run.look(Look::Peek);
+        Self::from(run, next)
     }
 
     /// Begins a run in a process that keeps an [`Unsaved`] rotation and the lock.
@@ -161,7 +164,15 @@ impl Obtain {
         let mut run = Run::new(wanted, policy, id, now);
         run.held = Some(now.monotonic);
         run.unsaved = Some(Box::new(unsaved));
-        run.reread(now)
+        let next = run.reread(now);
+        Self::from(run, next)
+    }
+
+    fn from(run: Box<Run>, next: Next) -> Step<Self, Outcome> {
+        match next {
+            Step::Continue(state, action) => Step::Continue(Self { run, state }, action),
+            Step::Done(outcome) => Step::Done(outcome),
+        }
     }
 
     /// The state, and the input that it waits for: for logs and tests.
@@ -181,9 +192,9 @@ impl Obtain {
 impl Machine for Obtain {
     type Outcome = Outcome;
 
-    fn step(self, input: Input, now: Now) -> Next {
-        let Self { run, state } = self;
-        match (state, input) {
+    fn step(self, input: Input, now: Now) -> Step<Self, Outcome> {
+        let Self { mut run, state } = self;
+        let next = match (state, input) {
             (State::Look { at, tries }, Input::Read(read)) => run.read(at, tries, Found::new(read), now),
             (State::TornPause { at, tries }, Input::Woke) => run.look_again(at, tries),
             (State::TryLock, Input::Locked(locked)) => run.tried(locked, now),
@@ -201,16 +212,17 @@ impl Machine for Obtain {
                 Ok(()) | Err(WriteError::Failed(_)) => run.serve(failure, now),
             },
             (State::Commit(commit), Input::Wrote(wrote)) => run.committed(commit, wrote, now),
-            (State::SavePause(commit), Input::Woke) => run.save(commit),
-            (state, _) => Step::Done(Outcome::Failed(Failure::Misuse { awaited: state.awaits() })),
-        }
+            (State::SavePause(commit), Input::Woke) => redeem::save(commit),
+            (state, _) => failed(Failure::Misuse { awaited: state.awaits() }),
+        };
+        Self::from(run, next)
     }
 }
 
 /// Judging.
 impl Run {
-    fn new(wanted: Wanted, policy: Policy, id: RunId, now: Now) -> Self {
-        Self {
+    fn new(wanted: Wanted, policy: Policy, id: RunId, now: Now) -> Box<Self> {
+        Box::new(Self {
             id,
             policy,
             wanted,
@@ -226,11 +238,7 @@ impl Run {
             merges: 0,
             obstacle: Cause::Busy,
             unsaved: None,
-        }
-    }
-
-    fn then(self, state: State, action: Action) -> Next {
-        Step::Continue(Obtain { run: self, state }, action)
+        })
     }
 
     /// Whether it is the login that this run began with. A login id that has gone is the work of a program that drops
@@ -282,7 +290,7 @@ impl Run {
     }
 
     /// A living token is better than a failure.
-    fn serve(self, failure: Failure, now: Now) -> Next {
+    fn serve(&self, failure: Failure, now: Now) -> Next {
         match self.living(now) {
             Some(ready) => served(Ready { stale: Some(failure), ..ready }),
             None => failed(failure),
@@ -343,6 +351,10 @@ impl fmt::Debug for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Commit").field("record", &self.record).finish_non_exhaustive()
     }
+}
+
+fn then(state: State, action: Action) -> Next {
+    Step::Continue(state, action)
 }
 
 fn served(ready: Ready) -> Next {

@@ -1,7 +1,7 @@
 //! Under the lock: spending the refresh token, recording how that went, and keeping what was received.
 
 use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
-use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served};
+use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served, then};
 use crate::http::{Response, SendErrorKind};
 use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, Refusal};
@@ -15,7 +15,7 @@ use alloc::string::String;
 impl Run {
     /// The mark is written before the token is spent. That write proves that the directory takes a durable write, and it
     /// is what the next holder of the lock finds if this process dies.
-    pub(super) fn mark(self, now: Now) -> Next {
+    pub(super) fn mark(&mut self, now: Now) -> Next {
         let spendable = self.last.as_ref().and_then(|stored| Some((stored, stored.record.refresh_token.clone()?)));
         let Some((Stored { revision, record }, token)) = spendable else {
             return self.serve(Failure::LoginRequired(LoginReason::NoRefreshToken), now);
@@ -23,13 +23,14 @@ impl Run {
         let Some(client) = record.client.as_ref().or(self.wanted.default_client.as_ref()).cloned() else {
             return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now);
         };
-        let (replaces, record) = (Some(*revision), record.marked(self.id, now.wall));
+        let (replaces, mut record) = (Some(*revision), record.clone());
+        record.mark(self.id, now.wall);
         let blob = record.to_blob();
         // What comes back may be larger.
         let reserve = (4 * blob.bytes().len()).clamp(32 * 1024, Blob::MAX);
         let marked = Stored::of(&blob, record);
         let sent_at = now.wall;
-        let redeem = Redeem {
+        let redeem = Box::new(Redeem {
             marked,
             token,
             client,
@@ -39,11 +40,11 @@ impl Run {
             first_unknown: None,
             #[cfg(feature = "dpop")]
             with_nonce: false,
-        };
-        self.then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
+        });
+        then(State::Mark(redeem), Action::Write { replaces, blob, reserve })
     }
 
-    pub(super) fn marked(self, redeem: Redeem, wrote: Result<(), WriteError>, now: Now) -> Next {
+    pub(super) fn marked(&mut self, redeem: Box<Redeem>, wrote: Result<(), WriteError>, now: Now) -> Next {
         match wrote {
             Ok(()) => self.send(redeem, now),
             Err(WriteError::Conflict) => self.reread(now),
@@ -53,16 +54,16 @@ impl Run {
         }
     }
 
-    pub(super) fn send(self, mut redeem: Redeem, now: Now) -> Next {
+    pub(super) fn send(&mut self, mut redeem: Box<Redeem>, now: Now) -> Next {
         redeem.sent_at = now.wall;
         let mut request = token::refresh_request(&redeem.client, &redeem.token);
         request.binding = redeem.marked.record.binding.clone();
         let holds = Some(redeem.marked.revision);
-        self.then(State::Exchange(redeem), Action::Send { request, holds })
+        then(State::Exchange(redeem), Action::Send { request, holds })
     }
 
     /// The newest nonce is noted in the record, and stored with the next write: it is not worth one of its own.
-    pub(super) fn replied(self, mut redeem: Redeem, response: &Response, now: Now) -> Next {
+    pub(super) fn replied(&mut self, mut redeem: Box<Redeem>, response: &Response, now: Now) -> Next {
         let binding = &mut redeem.marked.record.binding;
         binding.iter_mut().for_each(|binding| binding.learn(response));
         match token::read(&redeem.client, response, binding.is_some(), now) {
@@ -78,11 +79,14 @@ impl Run {
             }
             // It may be spent, and what came for it must not be used.
             #[cfg(feature = "dpop")]
-            Reading::NotBound => self.doubting(&redeem).park(redeem, Cause::NotBound, None, now),
+            Reading::NotBound => {
+                self.doubts(&redeem);
+                self.park(redeem, Cause::NotBound, None, now)
+            }
         }
     }
 
-    fn answered(self, redeem: Redeem, answer: Answer, now: Now) -> Next {
+    fn answered(&mut self, redeem: Box<Redeem>, answer: Answer, now: Now) -> Next {
         let record = &redeem.marked.record;
         match answer {
             Answer::Issued(issued) => self.issued(redeem, issued, now),
@@ -94,7 +98,8 @@ impl Run {
             Answer::Throttled { retry_after } => self.park(redeem, Cause::Throttled, retry_after, now),
             Answer::ClientRejected { detail } => self.park(redeem, Cause::ClientRejected(detail), None, now),
             Answer::Unknown { retry_after: Some(pause), detail } => {
-                self.doubting(&redeem).park(redeem, Cause::Unreadable(detail), Some(pause), now)
+                self.doubts(&redeem);
+                self.park(redeem, Cause::Unreadable(detail), Some(pause), now)
             }
             Answer::Unknown { retry_after: None, detail } => {
                 self.unknown(redeem, false, Cause::Unreadable(detail), now)
@@ -102,7 +107,13 @@ impl Run {
         }
     }
 
-    pub(super) fn unanswered(mut self, mut redeem: Redeem, kind: SendErrorKind, detail: String, now: Now) -> Next {
+    pub(super) fn unanswered(
+        &mut self,
+        mut redeem: Box<Redeem>,
+        kind: SendErrorKind,
+        detail: String,
+        now: Now,
+    ) -> Next {
         match kind {
             SendErrorKind::LockLost => {
                 self.held = None;
@@ -120,41 +131,42 @@ impl Run {
 
     /// The token may be spent. The same token is sent again, while the server may still forgive a repetition: if the
     /// rotation happened, its answer is lost for good, so there is nothing left to lose.
-    fn unknown(self, mut redeem: Redeem, timed_out: bool, cause: Cause, now: Now) -> Next {
-        let run = self.doubting(&redeem);
+    fn unknown(&mut self, mut redeem: Box<Redeem>, timed_out: bool, cause: Cause, now: Now) -> Next {
+        self.doubts(&redeem);
         let first = *redeem.first_unknown.get_or_insert(now.monotonic);
-        let pause = if timed_out { run.policy.resend_pause } else { Millis::ZERO };
+        let pause = if timed_out { self.policy.resend_pause } else { Millis::ZERO };
         let leaves = now.monotonic.minus(first).0.saturating_add(pause.0);
-        let in_time = redeem.resends == 0 || leaves <= run.policy.resend_window.0;
-        let spare = now.monotonic.minus(run.started) < run.policy.deadline;
-        if run.single || redeem.resends >= run.policy.resends || !in_time || !spare {
-            return run.park(redeem, cause, None, now);
+        let in_time = redeem.resends == 0 || leaves <= self.policy.resend_window.0;
+        let spare = now.monotonic.minus(self.started) < self.policy.deadline;
+        if self.single || redeem.resends >= self.policy.resends || !in_time || !spare {
+            return self.park(redeem, cause, None, now);
         }
         redeem.resends += 1;
         if pause == Millis::ZERO {
-            return run.send(redeem, now);
+            return self.send(redeem, now);
         }
-        run.then(State::ResendPause(redeem), Action::Wait { time: pause })
+        then(State::ResendPause(redeem), Action::Wait { time: pause })
     }
 
-    fn doubting(mut self, redeem: &Redeem) -> Self {
+    fn doubts(&mut self, redeem: &Redeem) {
         self.doubt = Some(redeem.token.fingerprint());
-        self
     }
 
-    fn refuse(self, redeem: Redeem) -> Next {
+    fn refuse(&mut self, redeem: Box<Redeem>) -> Next {
         let token = redeem.token.fingerprint();
         let refusal = if self.doubt == Some(token) { Refusal::RotationLost } else { Refusal::Revoked };
         self.record_refusal(Refuse { token, refusal, tries: 0 }, redeem.marked)
     }
 
-    fn record_refusal(mut self, refuse: Refuse, over: Stored) -> Next {
-        let (replaces, blob) = (Some(over.revision), over.record.refused(refuse.refusal).to_blob());
+    fn record_refusal(&mut self, refuse: Refuse, over: Stored) -> Next {
+        let mut record = over.record.clone();
+        record.refuse(refuse.refusal);
+        let (replaces, blob) = (Some(over.revision), record.to_blob());
         self.last = Some(over);
-        self.then(State::Refuse(refuse), Action::Write { replaces, blob, reserve: 0 })
+        then(State::Refuse(refuse), Action::Write { replaces, blob, reserve: 0 })
     }
 
-    pub(super) fn refused(self, mut refuse: Refuse, wrote: Result<(), WriteError>, now: Now) -> Next {
+    pub(super) fn refused(&mut self, mut refuse: Refuse, wrote: Result<(), WriteError>, now: Now) -> Next {
         let conflict = wrote == Err(WriteError::Conflict);
         if conflict && refuse.tries < self.policy.returns {
             refuse.tries += 1;
@@ -164,7 +176,7 @@ impl Run {
     }
 
     /// A refusal is believed of the token that was sent, and of no other.
-    pub(super) fn confirm(mut self, refuse: Refuse, stored: Stored, now: Now) -> Next {
+    pub(super) fn confirm(&mut self, refuse: Refuse, stored: Stored, now: Now) -> Next {
         let record = &stored.record;
         if record.refresh_fingerprint() != Some(refuse.token) || record.marked_by_other(self.id) {
             return self.reread(now);
@@ -179,37 +191,30 @@ impl Run {
     }
 
     /// Nobody tries again before `retry_at`. The mark goes only where the token is certainly unspent.
-    fn park(mut self, redeem: Redeem, cause: Cause, retry_after: Option<Millis>, now: Now) -> Next {
-        let Redeem { marked: Stored { revision, record }, .. } = redeem;
+    fn park(&mut self, redeem: Box<Redeem>, cause: Cause, retry_after: Option<Millis>, now: Now) -> Next {
+        let Stored { revision, mut record } = redeem.marked;
         let unreachable = matches!(cause, Cause::NotSent(_));
         let retries = if unreachable { record.retries } else { record.retries.saturating_add(1) };
         let pause = if unreachable { self.policy.unreachable_pause } else { self.policy.backoff(record.retries) };
         let retry_at = now.wall.plus(retry_after.unwrap_or(pause));
         let status = if let Cause::Status(status) = cause { Some(status) } else { None };
-        let parked = record.parked(retry_at, retries, status, self.doubt.is_some());
+        record.park(retry_at, retries, status, self.doubt.is_some());
         self.obstacle = cause.clone();
         let failure = self.unavailable(Some(retry_at), cause);
-        self.then(
-            State::Park { failure },
-            Action::Write { replaces: Some(revision), blob: parked.to_blob(), reserve: 0 },
-        )
+        then(State::Park { failure }, Action::Write { replaces: Some(revision), blob: record.to_blob(), reserve: 0 })
     }
 }
 
 /// Keeping what was received.
 impl Run {
-    fn issued(self, redeem: Redeem, issued: Issued, now: Now) -> Next {
-        let record = redeem.marked.record.renewed(issued, redeem.sent_at);
-        let redeemed = Some(redeem.token.fingerprint());
-        self.save(Commit { record, replaces: Some(redeem.marked.revision), redeemed, since: now.monotonic })
+    fn issued(&mut self, redeem: Box<Redeem>, issued: Issued, now: Now) -> Next {
+        let Redeem { marked: Stored { revision, mut record }, token, sent_at, .. } = *redeem;
+        record.renew(issued, sent_at);
+        let (replaces, redeemed) = (Some(revision), Some(token.fingerprint()));
+        save(Box::new(Commit { record, replaces, redeemed, since: now.monotonic }))
     }
 
-    pub(super) fn save(self, commit: Commit) -> Next {
-        let (replaces, blob) = (commit.replaces, commit.record.to_blob());
-        self.then(State::Commit(commit), Action::Write { replaces, blob, reserve: 0 })
-    }
-
-    pub(super) fn committed(mut self, commit: Commit, wrote: Result<(), WriteError>, now: Now) -> Next {
+    pub(super) fn committed(&mut self, commit: Box<Commit>, wrote: Result<(), WriteError>, now: Now) -> Next {
         match wrote {
             Ok(()) => {
                 let revision = Some(commit.record.to_blob().revision());
@@ -217,13 +222,13 @@ impl Run {
             }
             Err(WriteError::Conflict) if self.merges < self.policy.returns => {
                 self.merges += 1;
-                self.look(Look::Merge(Box::new(commit)))
+                self.look(Look::Merge(commit))
             }
             Err(WriteError::Conflict) => self.unsaved(commit.record, commit.redeemed, contended(), now),
             Err(WriteError::Failed(error)) => {
                 if now.monotonic.minus(commit.since) < self.policy.save_time {
                     let time = self.policy.save_pause;
-                    return self.then(State::SavePause(commit), Action::Wait { time });
+                    return then(State::SavePause(commit), Action::Wait { time });
                 }
                 self.unsaved(commit.record, commit.redeemed, error, now)
             }
@@ -232,7 +237,7 @@ impl Run {
 
     /// The tokens are stored. They are handed out even below the margin; only where they are of no use at all, the
     /// run begins anew.
-    fn saved(mut self, record: Record, revision: Option<Revision>, now: Now) -> Next {
+    fn saved(&mut self, record: Record, revision: Option<Revision>, now: Now) -> Next {
         self.doubt = None;
         self.note(&record);
         self.last = revision.map(|revision| Stored { revision, record });
@@ -242,7 +247,7 @@ impl Run {
         }
     }
 
-    pub(super) fn merge(mut self, commit: Commit, found: Found, now: Now) -> Next {
+    pub(super) fn merge(&mut self, mut commit: Box<Commit>, found: Found, now: Now) -> Next {
         let stored = match found {
             Found::Record(stored) => stored,
             Found::Nothing(_) => return failed(Failure::LoginRequired(LoginReason::LoggedOut)),
@@ -264,12 +269,13 @@ impl Run {
             }
             // Another program has dropped the refresh token of this login. Ours is the only one that is left.
         }
-        let record = commit.record.over(&stored.record);
-        self.save(Commit { record, replaces: Some(stored.revision), ..commit })
+        commit.record.lay_over(stored.record);
+        commit.replaces = Some(stored.revision);
+        save(commit)
     }
 
     /// Nothing is sent while an earlier rotation is not stored: it comes first.
-    pub(super) fn settle_unsaved(mut self, unsaved: Unsaved, found: Found, now: Now) -> Next {
+    pub(super) fn settle_unsaved(&mut self, unsaved: Unsaved, found: Found, now: Now) -> Next {
         let (replaces, stored) = match found {
             Found::Record(stored) => (Some(stored.revision), Some(stored.record)),
             Found::Nothing(blank) => match blank {
@@ -282,7 +288,7 @@ impl Run {
             }
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
-        let Unsaved { record, replaces: redeemed, .. } = unsaved;
+        let Unsaved { mut record, replaces: redeemed, .. } = unsaved;
         if stored.as_ref().is_some_and(|stored| stored.same_tokens(&record)) {
             return self.saved(record, replaces, now);
         }
@@ -294,14 +300,21 @@ impl Run {
             // Logged out, or another login: the unsaved rotation belongs to nothing any more.
             return self.reread(now);
         }
-        let record = stored.as_ref().map_or_else(|| record.clone(), |stored| record.over(stored));
+        if let Some(stored) = stored {
+            record.lay_over(stored);
+        }
         self.merges = 0;
-        self.save(Commit { record, replaces, redeemed, since: now.monotonic })
+        save(Box::new(Commit { record, replaces, redeemed, since: now.monotonic }))
     }
 
-    fn unsaved(mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
+    fn unsaved(&mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
         self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
         let ready = self.living(now).map(|ready| Ready { via: Via::Exchange, ..ready });
         Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
     }
+}
+
+pub(super) fn save(commit: Box<Commit>) -> Next {
+    let (replaces, blob) = (commit.replaces, commit.record.to_blob());
+    then(State::Commit(commit), Action::Write { replaces, blob, reserve: 0 })
 }
