@@ -74,7 +74,7 @@ pub(crate) enum Malformed {
 }
 
 /// A JSON object, member by member, values untouched. Where a member that is asked for has another type or is there twice,
-/// it reads as absent, and the object does not [fit](Self::fits): a record goes by the first, a document by the second.
+/// it reads as absent, and the object does not fit: a record goes by the first, a document by the second.
 #[derive(Default)]
 pub struct Members<'a> {
     members: Vec<(String, &'a str)>,

@@ -120,6 +120,7 @@
 //! | [`dpop`] | tokens that are bound to a key |
 //! | [`register`] | which client an application is there |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
+//! | [`json`] | how JSON is read and written that may hold secrets |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |
 //!
 //! # What it does not do

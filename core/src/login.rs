@@ -79,16 +79,15 @@ impl Login {
             ("code_challenge_method", "S256"),
             ("resource", client.resource.as_deref().unwrap_or_default()),
         ];
+        let extra = provider.authorization_parameters.iter();
+        let mut parameters: Vec<(&str, &str)> = extra.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         // OpenID Connect Core section 11: a server may leave the scope out of a request without it, and with that the
         // refresh token. A profile that names the parameter itself knows its server better, also where it names it empty.
         let offline = provider.scopes.iter().any(|scope| scope == OFFLINE_ACCESS);
-        let named = provider.authorization_parameters.contains_key("prompt")
+        let named = parameters.iter().any(|(name, _)| *name == "prompt")
             || provider.authorization_endpoint.as_str().split(['?', '&']).any(|part| part.starts_with("prompt="));
-        let consent = offline && !named;
-        let extra = provider.authorization_parameters.iter();
-        let mut parameters: Vec<(&str, &str)> = extra.map(|(name, value)| (name.as_str(), value.as_str())).collect();
         parameters.extend(standard);
-        if consent {
+        if offline && !named {
             parameters.push(("prompt", "consent"));
         }
         let url = AuthorizationUrl::build(&provider.authorization_endpoint, &parameters)?;

@@ -2,8 +2,7 @@
 
 use crate::secret::Secret;
 use alloc::string::String;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded as Base64, Encoding};
 use core::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -29,7 +28,8 @@ impl Entropy {
     /// The two values, which share no byte: neither tells anything about the other.
     pub(crate) fn split(self) -> (Verifier, Secret) {
         let (verifier, state) = self.0.split_at(32);
-        (Verifier(Secret::new(URL_SAFE_NO_PAD.encode(verifier))), Secret::new(URL_SAFE_NO_PAD.encode(state)))
+        let [verifier, state] = [verifier, state].map(|bytes| Secret::new(Base64::encode_string(bytes)));
+        (Verifier(verifier), state)
     }
 }
 
@@ -53,7 +53,7 @@ impl Verifier {
 
     /// The code challenge of the method `S256`: the base64url of the SHA-256 of the verifier (RFC 7636 section 4.2).
     pub fn challenge(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.expose()))
+        Base64::encode_string(&Sha256::digest(self.0.expose()))
     }
 
     /// The verifier itself, for the token request alone.

@@ -48,9 +48,13 @@ pub(crate) fn said(text: &str) -> String {
 fn without_credentials(text: &str) -> String {
     const SHORTEST: usize = 16;
     let mut shown = String::new();
-    for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c)) {
+    let ends = |c: char| {
+        let mark = matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';');
+        mark || c.is_whitespace()
+    };
+    for word in text.split_inclusive(ends) {
         let address = (word.starts_with("https://") || word.starts_with("http://")) && !word.contains(['?', '#']);
-        let hidden = !address && word.len() >= SHORTEST && word.contains(|c: char| c.is_ascii_digit());
+        let hidden = !address && word.len() >= SHORTEST && word.bytes().any(|byte| byte.is_ascii_digit());
         shown.push_str(if hidden { "*** " } else { word });
     }
     shown

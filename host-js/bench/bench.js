@@ -70,9 +70,9 @@ async function spent() {
   row("of that, JavaScript", kilo(script), "", "", NaN);
   const groups = [
     ["the machines", /^run_|kraube_core\d+(credential|machine)|kraube_core\.\.(credential|machine)/],
+    ["JSON", /kraube_core\d+json/],
     ["records, requests, answers, logins", /kraube_core/],
     ["what crosses to JavaScript", /^call_|kraube_js|wbindgen|wasm_bindgen|externref/],
-    ["JSON", /serde|itoa|zmij/],
     ["hashes and encodings", /sha2|base64|percent_encoding|form_urlencoded/],
     ["the standard library", /^_ZN\d+(core|alloc|std)|^_R|\$LT\$.*(core|alloc|std)\.\./],
   ];

@@ -85,13 +85,13 @@ fn begin(mut given: Given<'_>, now: Now) -> Read<String> {
 fn receive(mut given: Given<'_>, now: Now) -> Read<String> {
     given.open("callback");
     let (pending, case) = (given.needed("pending"), given.needed("callback.type"));
-    let text = given.text("callback.query").or_else(|| given.text("callback.text"));
-    let (pending, text) = given.end(text.map(|text| (pending, text)))?;
-    let callback = match case.as_str() {
-        "query" => Callback::Query(&text),
-        "pasted" => Callback::Pasted(&text),
-        _ => return Err(misuse("callback.type must be query or pasted")),
-    };
+    let query = case == "query";
+    if !query && case != "pasted" {
+        given.wrong("callback.type", "query or pasted");
+    }
+    let text = given.needed(if query { "callback.query" } else { "callback.text" });
+    let (pending, text) = given.end(Some((pending, text)))?;
+    let callback = if query { Callback::Query(&text) } else { Callback::Pasted(&text) };
     let restored = Pending::restore(pending.as_bytes(), now.wall);
     let mut verdict = Some(restored.map_err(|error| thrown(error.code(), &error))?.receive(callback));
     Ok(wrapped(&mut |json| verdict.take().into_iter().for_each(|verdict| write::verdict(verdict, json))))

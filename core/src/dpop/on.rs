@@ -10,8 +10,7 @@ use crate::token::read_error;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64ct::{Base64UrlUnpadded as Base64, Encoding};
 use core::fmt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -58,15 +57,15 @@ impl Key {
     /// the byte in front that says it is not compressed; both big-endian. Whether they belong together is the host's to know.
     pub fn new(private: &[u8; 32], public: &[u8; 64]) -> Self {
         let (x, y) = public.split_at(32);
-        let [x, y] = [x, y].map(|half| URL_SAFE_NO_PAD.encode(half));
-        Self { x, y, d: Secret::new(URL_SAFE_NO_PAD.encode(private)) }
+        let [x, y] = [x, y].map(Base64::encode_string);
+        Self { x, y, d: Secret::new(Base64::encode_string(private)) }
     }
 
     /// The scalar, for the one place where it signs.
     pub fn private(&self) -> Zeroizing<[u8; 32]> {
         let mut bytes = Zeroizing::new([0; 32]);
         // It was decoded when the key was read.
-        let _ = URL_SAFE_NO_PAD.decode_slice(self.d.expose(), bytes.as_mut_slice());
+        let _ = Base64::decode(self.d.expose(), bytes.as_mut_slice());
         bytes
     }
 
@@ -74,7 +73,7 @@ impl Key {
     pub fn public(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
         for (half, text) in bytes.chunks_mut(32).zip([&self.x, &self.y]) {
-            let _ = URL_SAFE_NO_PAD.decode_slice(text, half);
+            let _ = Base64::decode(text, half);
         }
         bytes
     }
@@ -87,7 +86,7 @@ impl Key {
 
     /// The thumbprint of the public key (RFC 7638): what servers know it by (`cnf.jkt`, RFC 9449 section 6).
     pub fn thumbprint(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.jwk()))
+        Base64::encode_string(&Sha256::digest(self.jwk()))
     }
 
     /// From a JWK with the private part.
@@ -161,7 +160,7 @@ impl Unsigned {
 
     /// The proof, for the `DPoP` header field: the signature is r and s, 32 bytes each, big-endian (RFC 7518 section 3.4).
     pub fn signed(self, signature: &[u8; 64]) -> String {
-        format!("{}.{}", self.input, URL_SAFE_NO_PAD.encode(signature))
+        format!("{}.{}", self.input, Base64::encode_string(signature))
     }
 }
 
@@ -190,10 +189,10 @@ impl Binding {
             ("alg", Some(Value::Text("ES256"))),
             ("jwk", Some(Value::Json(&jwk))),
         ]);
-        let (jti, iat) = (URL_SAFE_NO_PAD.encode(random), (now.0 / 1000).to_string());
+        let (jti, iat) = (Base64::encode_string(&random), (now.0 / 1000).to_string());
         let url = call.url.as_str();
         let htu = url.split(['?', '#']).next().unwrap_or(url);
-        let ath = call.access_token.map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose())));
+        let ath = call.access_token.map(|token| Base64::encode_string(&Sha256::digest(token.expose())));
         let claims = json::object(&[
             ("jti", Some(Value::Text(&jti))),
             ("htm", Some(Value::Text(call.method))),
@@ -202,7 +201,7 @@ impl Binding {
             ("nonce", call.nonce.map(|nonce| Value::Text(nonce.as_str()))),
             ("ath", ath.as_deref().map(Value::Text)),
         ]);
-        let [header, claims] = [header, claims].map(|json| URL_SAFE_NO_PAD.encode(json));
+        let [header, claims] = [header, claims].map(|json| Base64::encode_string(json.as_bytes()));
         Unsigned { input: format!("{header}.{claims}") }
     }
 
@@ -301,5 +300,6 @@ impl core::error::Error for TargetError {}
 
 /// 32 bytes in base64url.
 fn is_coordinate(text: &str) -> bool {
-    URL_SAFE_NO_PAD.decode_slice(text, Zeroizing::new([0; 48]).as_mut_slice()) == Ok(32)
+    let mut bytes = Zeroizing::new([0; 32]);
+    Base64::decode(text, bytes.as_mut_slice()).is_ok_and(|decoded| decoded.len() == 32)
 }
