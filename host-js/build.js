@@ -1,10 +1,9 @@
 /**
  * Makes the npm package of what `cargo xtask js` has built: `node build.js FOLDER`.
  *
- * FOLDER/bound holds the module and its glue. Written are FOLDER/generated (the module as JavaScript, which the sources
+ * FOLDER/bound holds the module, deflated, and its glue. Written are FOLDER/generated (the module as JavaScript, which the sources
  * in js/ import) and FOLDER/kraube (the package).
  */
-import { deflateAsync } from "@gfx/zopfli";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,24 +21,9 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(wasm, { recursive: true });
 mkdirSync(join(out, "dist/wasm"), { recursive: true });
 
-const small = join(bound, "kraube.wasm");
-// What every engine has had for years, and the compiler uses.
-const features = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
-const enabled = features.map((feature) => `--enable-${feature}`);
-// Flattened and built up anew, it is smaller once more; the stripped sections speak to tools.
-const passes = ["--strip-producers", "--strip-target-features", "--flatten", "--rereloop", "-Oz", "-Oz"];
-execFileSync(bin("wasm-opt"), [...enabled, ...passes, join(bound, "kraube_bg.wasm"), "-o", small]);
-
 // The module is carried inside JavaScript, deflated: no bundler, server, policy or permission has to know of a second file.
-// It is compressed here, once and as well as can be, so that no server's compression matters.
-const deflated = await deflateAsync(readFileSync(small), { numiterations: 30 });
-
-// Every page loads it, so it grows on purpose alone. Compilers differ by a few percent.
-const BUDGET = 58_000;
-const size = deflated.length;
-if (size > BUDGET) throw new Error(`the module has ${size} bytes (deflated), more than the ${BUDGET} that build.js allows: make it smaller, or say why not`);
-
-const text = `const packed = "${Buffer.from(deflated).toString("base64")}";
+const deflated = readFileSync(join(bound, "kraube.deflated"));
+const text = `const packed = "${deflated.toString("base64")}";
 
 export async function bytes() {
   const deflated = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));

@@ -7,7 +7,7 @@ use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
 use crate::retry_after;
 use crate::secret::Secret;
-use crate::text::{error_detail, hex};
+use crate::text::error_detail;
 use crate::time::{Millis, Now};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -197,20 +197,9 @@ pub(crate) fn push_form(form: &mut dyn Sink, parameters: &[(&str, &str)]) {
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         for (before, text) in [(before, name), ("=", value)] {
             form.push(before);
-            text.bytes().for_each(|byte| push_encoded(form, byte));
+            form_urlencoded::byte_serialize(text.as_bytes()).for_each(|part| form.push(part));
         }
         before = "&";
-    }
-}
-
-/// As `application/x-www-form-urlencoded` has it (WHATWG URL section 5.2).
-fn push_encoded(form: &mut dyn Sink, byte: u8) {
-    match byte {
-        b'*' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-            form.push(char::from(byte).encode_utf8(&mut [0; 4]))
-        }
-        b' ' => form.push("+"),
-        _ => form.push(&["%", &hex(&[byte]).to_ascii_uppercase()].concat()),
     }
 }
 

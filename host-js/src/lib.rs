@@ -19,12 +19,6 @@ use kraube_core::time::{Millis, Now, Timestamp};
 use wasm_bindgen::prelude::wasm_bindgen;
 use write::Cross;
 
-/// A tenth of the code of the standard one, and enough for the few kilobytes that a run lives on.
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: lol_alloc::LockedAllocator<lol_alloc::FreeListAllocator> =
-    lol_alloc::LockedAllocator::new(lol_alloc::FreeListAllocator::new());
-
 /// One question that no machine is needed for: `{"ok": ...}` or `{"error": ...}`.
 #[wasm_bindgen]
 pub fn call(name: &str, given: &str, bytes: Option<Vec<u8>>, wall: f64, monotonic: f64) -> String {

@@ -2,11 +2,16 @@
 //! checkers of the registry's users look at it.
 
 use crate::{run, toolchain, tools, wasm};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Where the sources of the package are.
 pub(crate) const SOURCES: &str = "host-js";
+/// How large the module may be as it is carried. Every page loads it, so it grows on purpose alone; compilers differ by a
+/// few percent.
+const BUDGET: usize = 60_000;
+const ITERATIONS: NonZeroU64 = NonZeroU64::new(30).unwrap();
 
 /// Builds `target/js/kraube`, and the archive that `npm publish` would send.
 pub(crate) fn build() -> Result<(), String> {
@@ -21,8 +26,26 @@ pub(crate) fn build() -> Result<(), String> {
     std::fs::write(&file, module).map_err(|error| format!("{}: {error}", file.display()))?;
     let (from, to) = (file.to_string_lossy(), bound.to_string_lossy());
     run("cargo", &["run", "--quiet", "--package", "kraube-bindgen", "--", &from, &to, "kraube"])?;
+    let module = wasm::optimise(&bound.join("kraube_bg.wasm"), &bound.join("kraube.wasm"))?;
+    let file = bound.join("kraube.deflated");
+    std::fs::write(&file, deflated(&module)?).map_err(|error| format!("{}: {error}", file.display()))?;
     run("node", &[&format!("{SOURCES}/build.js"), &folder.to_string_lossy()])?;
     check(&folder)
+}
+
+/// The module as it is carried (RFC 1951). It is compressed here, once and as well as can be, so that no server's
+/// compression matters.
+fn deflated(module: &[u8]) -> Result<Vec<u8>, String> {
+    let options = zopfli::Options { iteration_count: ITERATIONS, ..zopfli::Options::default() };
+    let mut deflated = Vec::new();
+    zopfli::compress(options, zopfli::Format::Deflate, module, &mut deflated).map_err(|error| error.to_string())?;
+    if deflated.len() > BUDGET {
+        let (size, budget) = (deflated.len(), BUDGET);
+        return Err(format!(
+            "the module has {size} bytes (deflated), of {budget} at most: make it smaller, or say why not"
+        ));
+    }
+    Ok(deflated)
 }
 
 /// The suites: in the real runtimes and the real browser, against the embedded server.

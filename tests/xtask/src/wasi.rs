@@ -1,8 +1,7 @@
 //! Builds the components of `host-wasi` into `target/wasi`, where its tests find them.
 
-use crate::{js, run, run_command, toolchain, wasi_examples, wasm};
+use crate::{js, run, toolchain, wasi_examples, wasm};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
@@ -12,17 +11,6 @@ const WORLDS: &[&str] = &["sans-io", "token-provider"];
 const EXAMPLES: &[&str] = &["app", "calls", "guest"];
 /// Those that are also stored with the provider inside, as `*-composed`.
 const COMPOSED: &[&str] = &["app", "calls", "guest", "js", "python"];
-
-/// What the compiler uses and every engine has had for years; a stripped module does not say it.
-const FEATURES: &[&str] = &[
-    "bulk-memory",
-    "bulk-memory-opt",
-    "multivalue",
-    "mutable-globals",
-    "nontrapping-float-to-int",
-    "reference-types",
-    "sign-ext",
-];
 
 /// Builds all of them, and what their tests run beside them.
 pub(crate) fn build() -> Result<(), String> {
@@ -75,17 +63,11 @@ fn compose(name: &str) -> Result<(), String> {
     store(&format!("{name}-composed"), &composed().map_err(|error| format!("{name}: {error}"))?)
 }
 
-/// The module after the optimiser that the npm package uses too: an eighth smaller.
+/// The module after the optimiser.
 fn smaller(module: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
-    js::packages(Path::new(js::SOURCES))?;
-    let files = ["module.wasm", "smaller.wasm"].map(|name| folder.join(name));
-    let [from, to] = files.each_ref().map(|file| file.to_string_lossy());
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    std::fs::write(&files[0], module).map_err(failed)?;
-    let enabled = FEATURES.iter().map(|feature| format!("--enable-{feature}"));
-    let mut optimiser = Command::new(Path::new(js::SOURCES).join("node_modules/.bin/wasm-opt"));
-    run_command(optimiser.args(enabled).args(["-Oz", &from, "-o", &to]))?;
-    std::fs::read(&files[1]).map_err(failed)
+    let [from, to] = ["module.wasm", "smaller.wasm"].map(|name| folder.join(name));
+    std::fs::write(&from, module).map_err(|error| format!("{}: {error}", from.display()))?;
+    wasm::optimise(&from, &to)
 }
 
 /// Makes a component of a module and stores it.
