@@ -118,10 +118,14 @@ impl Device {
     /// [`DeviceError`]: the server gave no code.
     pub fn read(self, answer: Result<Response, SendError>, now: Now) -> Result<(Instructions, Polling), DeviceError> {
         let response = answer.map_err(|error| DeviceError::Unreachable(error.detail))?;
+        let error = read_error(&response.body);
         if response.status != 200 || response.body.len() > Response::MAX_BODY {
-            return Err(DeviceError::Refused(read_error(&response.body).detail(response.status)));
+            return Err(DeviceError::Refused(error.detail(response.status)));
         }
-        let document = Document::read(&response.body).ok_or(DeviceError::Unreadable)?;
+        let document = Document::read(&response.body).ok_or_else(|| match error.error {
+            Some(_) => DeviceError::Refused(error.detail(response.status)),
+            None => DeviceError::Unreadable,
+        })?;
         let device_code = document.device_code.filter(|code| !code.is_empty()).ok_or(DeviceError::Unreadable)?;
         let user_code = displayable(&document.user_code);
         let endpoint = |uri: &str| Endpoint::parse(uri).ok();
@@ -192,16 +196,23 @@ impl Polling {
             Ok(response) if matches!(response.status, 408 | 429 | 500..) => {
                 retry_after::of(response, now.wall).unwrap_or_default().max(self.slower())
             }
-            Ok(response) => match read_error(&response.body).error.as_deref() {
-                Some("authorization_pending") if response.status >= 400 => self.interval,
-                Some("slow_down") if response.status >= 400 => {
-                    self.interval = later(self.interval, INTERVAL);
-                    self.interval
+            Ok(response) => {
+                let reading = token::read(&self.client, response, self.binding.is_some(), now);
+                let error = read_error(&response.body);
+                // Some servers say it with the status of a success. What brings tokens is one.
+                match error.error.as_deref() {
+                    _ if matches!(reading, Reading::Answer(Answer::Issued(_))) => return self.ended(reading, sent),
+                    Some("authorization_pending") => self.interval,
+                    Some("slow_down") => {
+                        self.interval = later(self.interval, INTERVAL);
+                        self.interval
+                    }
+                    Some("access_denied") => return Err(DeviceError::Denied),
+                    Some("expired_token") => return Err(DeviceError::Expired),
+                    Some(_) => return Err(DeviceError::Refused(error.detail(response.status))),
+                    None => return self.ended(reading, sent),
                 }
-                Some("access_denied") if response.status >= 400 => return Err(DeviceError::Denied),
-                Some("expired_token") if response.status >= 400 => return Err(DeviceError::Expired),
-                _ => return self.ended(response, sent, now),
-            },
+            }
         };
         self.next = later(now.monotonic, wait);
         Ok(Polled::Pending(self))
@@ -213,9 +224,9 @@ impl Polling {
         self.interval
     }
 
-    fn ended(self, response: &Response, sent: Timestamp, now: Now) -> Result<Polled, DeviceError> {
+    fn ended(self, reading: Reading, sent: Timestamp) -> Result<Polled, DeviceError> {
         #[allow(clippy::infallible_destructuring_match, reason = "there are more with the feature `dpop`")]
-        let answer = match token::read(&self.client, response, self.binding.is_some(), now) {
+        let answer = match reading {
             Reading::Answer(answer) => answer,
             #[cfg(feature = "dpop")]
             Reading::UseNonce => return Err(DeviceError::Refused("use_dpop_nonce".into())),

@@ -138,7 +138,11 @@ impl Discovery {
     /// # Errors
     /// [`DiscoveryError::Address`]
     pub fn of_resource(resource: &str) -> Result<Next, DiscoveryError> {
-        let start = Endpoint::parse(resource)
+        // The canonical form has scheme and host in lower case (RFC 3986 section 6.2.2.1).
+        let authority = resource.find("://").map_or(0, |at| at + 3);
+        let path = resource[authority..].find(['/', '?']).map_or(resource.len(), |at| authority + at);
+        let canonical = resource[..path].to_ascii_lowercase() + &resource[path..];
+        let start = Endpoint::parse(&canonical)
             .map_err(|why| DiscoveryError::Address { url: displayable(resource), why: Some(why) })?;
         Ok(Next::Fetch(Self { start: start.clone(), stage: Stage::Probe }, start))
     }
@@ -174,25 +178,23 @@ impl Discovery {
             fetched.www_authenticate.iter().flat_map(|header| challenge::parse(header)).collect();
         let value = |name| challenges.iter().find_map(|challenge| challenge.parameter(name));
         let scopes = value("scope").map(split_scope).unwrap_or_default();
+        let origin = start.origin();
+        let of_root = || vec![origin.into(), format!("{origin}/")];
+        // An empty path and `/` are one (RFC 3986 section 6.2.3).
+        let is_root = matches!(&start.as_str()[origin.len()..], "" | "/");
+        let identifiers = if is_root { of_root() } else { vec![start.as_str().into()] };
         if fetched.status == 401
             && let Some(url) = value("resource_metadata")
         {
             let url = inside(&start, url)?;
-            let asked = Asked { url, identifiers: vec![start.as_str().into()] };
-            return Self::ask(start, vec![asked], scopes);
+            return Self::ask(start, vec![Asked { url, identifiers }], scopes);
         }
-        let origin = start.origin();
         let url = inside(&start, &well_known(&start, "oauth-protected-resource"))?;
-        let root = inside(&start, &format!("{origin}/.well-known/oauth-protected-resource"))?;
-        let mut identifiers = vec![start.as_str().into()];
-        let mut root_identifiers = vec![origin.into(), format!("{origin}/")];
-        let mut asked = Vec::new();
-        if url == root {
-            identifiers.append(&mut root_identifiers);
-        } else {
-            asked.push(Asked { url: root, identifiers: root_identifiers });
+        let mut asked = vec![Asked { url, identifiers }];
+        if !is_root {
+            let url = inside(&start, &format!("{origin}/.well-known/oauth-protected-resource"))?;
+            asked.push(Asked { url, identifiers: of_root() });
         }
-        asked.insert(0, Asked { url, identifiers });
         Self::ask(start, asked, scopes)
     }
 

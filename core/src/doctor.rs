@@ -64,6 +64,8 @@ pub struct Facts {
     pub file_system: Option<String>,
     /// What became of the locks of two processes.
     pub locks: Locks,
+    /// What can be told of the lock file of the credentials without locking it.
+    pub lock_file: LockFile,
     /// Whether a file could be written, made durable and renamed; why not.
     pub write: Result<(), String>,
     /// How many certificates are trusted beside those of the system; why none can be used.
@@ -102,6 +104,26 @@ pub enum Locks {
     Failed(String),
 }
 
+/// What a look at the lock file of the credentials tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockFile {
+    /// There is none.
+    Missing,
+    /// It cannot be locked, and why.
+    Unusable(String),
+    /// No process that the system tells of has locked it.
+    Free,
+    /// This process has locked it.
+    Held {
+        /// Its id.
+        pid: u32,
+        /// Whether it is stopped, as by SIGSTOP or a debugger.
+        stopped: bool,
+    },
+    /// The system does not tell.
+    Unknown,
+}
+
 /// What became of a request to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -132,7 +154,7 @@ pub enum Server {
 /// Judges it all, one line for each check, in a fixed order.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::from([path(facts), file(facts), directory(facts)]);
-    found.extend([file_system(facts), locks(facts), write(facts), roots(facts), proxies(facts)]);
+    found.extend([file_system(facts), locks(facts), lock_file(facts), write(facts), roots(facts), proxies(facts)]);
     found.extend([server(facts), metadata(facts), clock(facts), login(facts), keeper(facts)].into_iter().flatten());
     found
 }
@@ -255,6 +277,28 @@ fn locks(facts: &Facts) -> Finding {
     }
 }
 
+fn lock_file(facts: &Facts) -> Finding {
+    const CHECK: &str = "lock file";
+    match &facts.lock_file {
+        LockFile::Missing => ok(CHECK, "there is none yet; whoever locks first creates it"),
+        LockFile::Free => ok(CHECK, "no process that can be seen here holds it"),
+        LockFile::Unknown => ok(CHECK, "it is there; this system does not tell who holds it"),
+        LockFile::Unusable(why) => {
+            failure(CHECK, why, "remove it while no program uses these credentials; the next one creates it anew")
+        }
+        LockFile::Held { pid, stopped: false } => warning(
+            CHECK,
+            format!("process {pid} holds it, as for a refresh; others wait"),
+            "look again in a minute; where it is still that process, see what it waits for",
+        ),
+        LockFile::Held { pid, stopped: true } => failure(
+            CHECK,
+            format!("process {pid} holds it and is stopped: nobody can refresh or log in meanwhile"),
+            format!("kill -CONT {pid} lets it go on, kill -KILL {pid} ends it"),
+        ),
+    }
+}
+
 fn write(facts: &Facts) -> Finding {
     match &facts.write {
         Ok(()) => ok("write", "a file was written, made durable and renamed"),
@@ -343,7 +387,11 @@ fn login(facts: &Facts) -> Option<Finding> {
         State::InDoubt | State::Expired | State::LoggedOut => Level::Warning,
         State::Refused(_) | State::Corrupt(_) | State::Unreadable(_) => Level::Failure,
     };
-    let advice = if level == Level::Ok { None } else { state.hint().map(ToOwned::to_owned) };
+    let hint = match (state, &facts.lock_file) {
+        (State::InDoubt, LockFile::Held { .. }) => Some("see to the process that holds the lock file"),
+        _ => state.hint(),
+    };
+    let advice = if level == Level::Ok { None } else { hint.map(ToOwned::to_owned) };
     Some(Finding { check: CHECK, level, text: state.to_string(), advice })
 }
 

@@ -31,6 +31,8 @@ pub enum EndpointError {
     UserInfo,
     /// It has a fragment.
     Fragment,
+    /// It cannot be the URL of a client's [metadata document](crate::register::MetadataUrl).
+    NoDocument,
 }
 
 impl fmt::Display for EndpointError {
@@ -41,6 +43,9 @@ impl fmt::Display for EndpointError {
             Self::Host => "the URL has no valid host",
             Self::UserInfo => "the URL must not hold a user name or a password",
             Self::Fragment => "the URL must not have a fragment (#...)",
+            Self::NoDocument => {
+                "the URL of a client's metadata document must begin with https:// and have a path, without . and .. in it"
+            }
         })
     }
 }

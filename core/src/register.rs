@@ -1,7 +1,7 @@
 //! Which client an application is at a server: registered there before, known by a document of its own (OAuth Client ID
 //! Metadata Document), registered now (RFC 7591), or, where none of these is possible, the person is asked.
 
-use crate::http::{Endpoint, Request, Response, SendError};
+use crate::http::{Endpoint, EndpointError, Request, Response, SendError};
 use crate::json::{self, Value};
 use crate::provider::{Client, LoopbackHost, Provider, RedirectRules};
 use crate::registrations::{Registered, Registrations};
@@ -15,6 +15,25 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+/// The URL of a client's own metadata document, which is its client identifier: `https`, with a path, and without `.` and
+/// `..` in it (OAuth Client ID Metadata Document section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MetadataUrl(Endpoint);
+
+impl TryFrom<String> for MetadataUrl {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        let url = Endpoint::parse(&url)?;
+        let origin = url.origin();
+        let path = url.as_str()[origin.len()..].split('?').next().unwrap_or_default();
+        let fits =
+            origin.starts_with("https:") && path.len() > 1 && !path.split('/').any(|part| matches!(part, "." | ".."));
+        if fits { Ok(Self(url)) } else { Err(EndpointError::NoDocument) }
+    }
+}
 
 /// How a provider gets its client identifier.
 #[derive(Debug)]
@@ -33,7 +52,7 @@ pub enum Identity {
 pub fn identify(
     provider: Provider,
     stored: Option<&Client>,
-    document: Option<&Endpoint>,
+    document: Option<&MetadataUrl>,
     registrations: &mut Registrations,
     now: Timestamp,
 ) -> Identity {
@@ -45,7 +64,7 @@ pub fn identify(
     let before =
         stored.filter(same_server).filter(|client| !registrations.has(client)).map(|client| client.client_id.clone());
     let document = document.filter(|_| provider.client_id_metadata_document_supported);
-    if let Some(client_id) = before.or_else(|| document.map(|url| url.as_str().into())) {
+    if let Some(client_id) = before.or_else(|| document.map(|url| url.0.as_str().into())) {
         return Identity::Settled(Provider { client_id: Some(client_id), ..provider });
     }
     match provider.registration_endpoint.clone() {

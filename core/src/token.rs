@@ -63,6 +63,7 @@ pub enum Answer {
 /// expired, it would be refreshed at every call; too long an assumption is mended by the 401 of the resource.
 pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
 
+const NO_TOKEN: &str = "the answer has no access token";
 const UNKNOWN_TYPE: &str = "the access token is of an unknown type and must not be used (RFC 6749 section 7.1)";
 
 /// The longest life that is believed: ten years.
@@ -144,12 +145,18 @@ fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer 
     let retry_after = || retry_after::of(response, now.wall);
     let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
     let status = response.status;
+    let refused = || Answer::Refused { detail: read_error(&response.body).detail(status) };
     match status {
-        200..=299 => read_success(response, bound).map_or_else(|detail| unknown(detail.into()), Answer::Issued),
+        200..=299 => match read_success(response, bound) {
+            Ok(issued) => Answer::Issued(issued),
+            // As GitHub does.
+            Err(NO_TOKEN) if read_error(&response.body).refuses_grant() => refused(),
+            Err(detail) => unknown(detail.into()),
+        },
         400..=499 if status != 408 && status != 429 => {
             let error = read_error(&response.body);
             match error.error.as_deref() {
-                Some("invalid_grant") => Answer::Refused { detail: error.detail(status) },
+                _ if error.refuses_grant() => refused(),
                 _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
                 #[cfg(feature = "dpop")]
                 Some("use_dpop_nonce" | "invalid_dpop_proof") if !bound => Answer::ClientRejected {
@@ -226,7 +233,7 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
         return Err(unreadable);
     }
     let access_token = access_token.filter(|token| !token.is_empty());
-    let access_token = access_token.ok_or("the answer has no access token")?;
+    let access_token = access_token.ok_or(NO_TOKEN)?;
     if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err("the access token has characters that no access token may have");
     }
@@ -278,6 +285,12 @@ pub(crate) struct ErrorDocument {
 }
 
 impl ErrorDocument {
+    /// Whether the server says that it does not accept the refresh token or the code: `invalid_grant` (RFC 6749 section
+    /// 5.2), which GitHub calls `bad_refresh_token`.
+    fn refuses_grant(&self) -> bool {
+        matches!(self.error.as_deref(), Some("invalid_grant" | "bad_refresh_token"))
+    }
+
     /// Code and description, fit for display; the status where there is no code.
     pub(crate) fn detail(&self, status: u16) -> String {
         error_detail(self.error.as_deref(), self.description.as_deref(), &http_status(status))

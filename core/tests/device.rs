@@ -96,8 +96,6 @@ fn i2_a_server_that_does_not_answer_is_asked_less_often_and_any_other_error_ends
         (error("expired_token"), "device_code_expired"),
         (Ok(json(404, "")), "device_refused"),
         (Ok(json(200, "{}")), "code_in_doubt"),
-        // An error code counts in an error alone.
-        (Ok(json(200, r#"{"error":"authorization_pending"}"#)), "code_in_doubt"),
     ] {
         let error = begin("").1.receive(answer, Timestamp(0), now()).expect_err("it is over");
         assert_eq!(error.code(), code);
@@ -199,12 +197,33 @@ fn a_code_that_cannot_be_shown_or_sent_is_none() {
     assert_eq!(device.read(Err(lost), now()).expect_err("no code"), DeviceError::Unreachable("the wire".into()));
 }
 
+/// GitHub answers each poll with 200.
 #[test]
-fn an_error_code_counts_in_an_error_alone() {
-    for code in ["authorization_pending", "slow_down", "access_denied", "expired_token"] {
-        let answer = Ok(json(200, format!(r#"{{"error":"{code}"}}"#)));
-        assert_eq!(begin("").1.receive(answer, Timestamp(0), now()).expect_err("no tokens").code(), "code_in_doubt");
+fn an_error_with_the_status_of_a_success_is_one_where_it_brings_no_tokens() {
+    let said = |code: &str| Ok(json(200, format!(r#"{{"error":"{code}","error_description":"d","interval":10}}"#)));
+    let (wait, polling) = wait_after(begin("").1, said("authorization_pending"));
+    assert_eq!(wait, 5);
+    let (wait, _) = wait_after(polling, said("slow_down"));
+    assert_eq!(wait, 10);
+    for (code, expected) in [
+        ("access_denied", DeviceError::Denied),
+        ("expired_token", DeviceError::Expired),
+        ("device_flow_disabled", DeviceError::Refused("device_flow_disabled: d".into())),
+    ] {
+        assert_eq!(begin("").1.receive(said(code), Timestamp(0), now()).expect_err("no tokens"), expected);
     }
+    let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
+    let refused = device.read(said("device_flow_disabled"), now()).expect_err("no code");
+    assert_eq!(refused, DeviceError::Refused("device_flow_disabled: d".into()));
+    for code in ["", "authorization_pending"] {
+        let tokens = ISSUED.replacen('{', &format!(r#"{{"error":"{code}","#), 1);
+        let polled = begin("").1.receive(Ok(json(200, tokens)), Timestamp(0), now());
+        assert!(matches!(polled, Ok(Polled::Done(_))), "{code}");
+    }
+}
+
+#[test]
+fn a_status_by_which_the_server_refuses_ends_it() {
     let mut provider = Provider::demo(ISSUER).expect("a valid issuer");
     provider.refused_statuses = vec![404];
     let (device, _) = Device::begin(&provider).expect("it is offered");

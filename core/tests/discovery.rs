@@ -290,6 +290,33 @@ fn a_resource_at_the_root_has_one_well_known_place() {
 }
 
 #[test]
+fn a_resource_at_the_root_is_named_with_a_slash_or_without() {
+    let about = "https://mcp.example/about";
+    let header = vec![format!(r#"Bearer resource_metadata="{about}""#)];
+    for (asked, named) in
+        [("https://mcp.example", "https://mcp.example/"), ("https://mcp.example/", "https://mcp.example")]
+    {
+        let resource = json!({"resource": named, "authorization_servers": [ISSUER]});
+        let probed = Fetched { status: 401, www_authenticate: header.clone(), ..Fetched::default() };
+        let network = [(asked, probed), (about, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
+        let found = of_resource(asked, &network).expect("they are one resource");
+        assert_eq!(found.resource.as_deref(), Some(named), "what is sent is what the document names");
+    }
+}
+
+#[test]
+fn scheme_and_host_of_a_resource_may_be_written_in_capitals() {
+    let resource = json!({"resource": "https://m.io/V1", "authorization_servers": [ISSUER]});
+    let place = "https://m.io/.well-known/oauth-protected-resource/V1";
+    let network = [(place, document(&resource)), (AT_ROOT, document(&metadata(ISSUER)))];
+    let found = of_resource("HTTPS://M.io/V1", &network).expect("it is the same");
+    assert_eq!(found.resource.as_deref(), Some("https://m.io/V1"));
+    // The path is another one.
+    assert_eq!(code(of_resource("https://m.io/v1", &network)), "no_resource_metadata");
+    assert_eq!(code(Discovery::of_resource("MCP.example")), "invalid_address");
+}
+
+#[test]
 fn every_kind_of_inside_address_is_one() {
     for host in [
         "10.0.0.1",

@@ -1,6 +1,6 @@
 //! What is said of each fact.
 
-use kraube_core::doctor::{Entry, Facts, Finding, Level, Locks, Server, examine, without_password};
+use kraube_core::doctor::{Entry, Facts, Finding, Level, LockFile, Locks, Server, examine, without_password};
 use kraube_core::keeping::Health;
 use kraube_core::machine::Blob;
 use kraube_core::policy::Policy;
@@ -21,6 +21,7 @@ fn good() -> Facts {
         irreplaceable: None,
         file_system: Some("ext4".into()),
         locks: Locks::Exclude,
+        lock_file: LockFile::Free,
         write: Ok(()),
         roots: Ok(0),
         proxies: Vec::new(),
@@ -59,7 +60,7 @@ fn the_names_of_levels_are_stable() {
 fn everything_good_is_ok_but_for_the_login_that_is_missing() {
     let found = examine(&good());
     let bad: Vec<_> = found.iter().filter(|finding| finding.level > Level::Ok).map(|finding| finding.check).collect();
-    assert_eq!((found.len(), bad), (12, vec!["login"]));
+    assert_eq!((found.len(), bad), (13, vec!["login"]));
 }
 
 #[test]
@@ -79,6 +80,15 @@ fn each_bad_fact_is_told_with_what_to_do() {
     finds(&Facts { locks: Locks::Shared, ..good() }, "locks", Failure, "at once");
     finds(&Facts { locks: Locks::Stuck, ..good() }, "locks", Failure, "outlived");
     finds(&Facts { locks: Locks::Failed("ENOLCK".into()), ..good() }, "locks", Failure, "ENOLCK");
+    let lock_file = |lock_file| Facts { lock_file, ..good() };
+    finds(&lock_file(LockFile::Unusable("it is a directory".into())), "lock file", Failure, "a directory");
+    finds(&lock_file(LockFile::Held { pid: 7, stopped: false }), "lock file", Warning, "process 7 holds it");
+    finds(
+        &lock_file(LockFile::Held { pid: 7, stopped: true }),
+        "lock file",
+        Failure,
+        "process 7 holds it and is stopped",
+    );
     finds(&Facts { write: Err("disk full".into()), ..good() }, "write", Failure, "disk full");
     finds(&Facts { roots: Err("not PEM".into()), ..good() }, "certificates", Failure, "not PEM");
 }
@@ -124,6 +134,9 @@ fn what_is_good_is_told_with_what_it_is() {
     finds(&nothing, "file", Level::Ok, "none yet");
     finds(&nothing, "directory", Level::Ok, "none yet");
     finds(&nothing, "server", Level::Ok, "no login");
+    finds(&good(), "lock file", Level::Ok, "no process");
+    finds(&Facts { lock_file: LockFile::Missing, ..good() }, "lock file", Level::Ok, "none yet");
+    finds(&Facts { lock_file: LockFile::Unknown, ..good() }, "lock file", Level::Ok, "does not tell");
     assert!(!examine(&nothing).iter().any(|finding| ["clock", "metadata"].contains(&finding.check)));
     finds(&Facts { target: Some("/d/real.json".into()), ..good() }, "path", Level::Ok, "/d/real.json");
     finds(&Facts { roots: Ok(2), ..good() }, "certificates", Level::Ok, "2 of KRAUBE_EXTRA_CERTS");
@@ -149,6 +162,15 @@ fn the_state_of_the_login_is_told_with_what_to_do() {
     let refused = format!(r#"{lives},"kraube":{{"for":"{fits}","refused":{{"reason":"revoked"}}}}"#);
     finds(&of(record(&refused)), "login", Level::Failure, "refused");
     finds(&of(status(Ok(None), &Policy::default(), Timestamp(NOW))), "login", Level::Warning, "logged out");
+    let marked = format!(r#"{lives},"kraube":{{"for":"{fits}","redeeming":{{"run":"00000000000000a0","at":{NOW}}}}}"#);
+    let advice = |lock_file| {
+        let found = examine(&Facts { lock_file, ..of(record(&marked)) });
+        let login = found.into_iter().find(|finding| finding.check == "login").expect("it is checked");
+        assert_eq!(login.level, Level::Warning, "{login:?}");
+        login.advice.expect("advice")
+    };
+    assert_eq!(advice(LockFile::Free), "the next `kraube token` settles it");
+    assert_eq!(advice(LockFile::Held { pid: 7, stopped: true }), "see to the process that holds the lock file");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Which client an application is: normative lines K1 and K2.
 
 use crate::common::{CANARY, ISSUER, json};
-use kraube_core::http::{Endpoint, Request, SendError, SendErrorKind};
+use kraube_core::http::{Endpoint, EndpointError, Request, SendError, SendErrorKind};
 use kraube_core::provider::{Client, LoopbackHost, Provider};
-use kraube_core::register::{Identity, Registration, RegistrationError, identify};
+use kraube_core::register::{Identity, MetadataUrl, Registration, RegistrationError, identify};
 use kraube_core::registrations::Registrations;
 use kraube_core::time::Timestamp;
 use serde_json::Value;
@@ -19,8 +19,12 @@ fn provider() -> Provider {
     }
 }
 
-fn document() -> Endpoint {
-    Endpoint::parse("https://me.example/kraube.json").expect("a URL")
+fn document() -> MetadataUrl {
+    metadata_url("https://me.example/kraube.json").expect("a URL")
+}
+
+fn metadata_url(url: &str) -> Result<MetadataUrl, EndpointError> {
+    url.to_owned().try_into()
 }
 
 fn stored(issuer: &str) -> Client {
@@ -28,7 +32,7 @@ fn stored(issuer: &str) -> Client {
     stored.client().expect("it has an id")
 }
 
-fn settled(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> Option<String> {
+fn settled(provider: Provider, stored: Option<&Client>, document: Option<&MetadataUrl>) -> Option<String> {
     match identify(provider, stored, document, &mut Registrations::default(), NOW) {
         Identity::Settled(provider) => provider.client_id,
         Identity::Register(..) => panic!("it registers"),
@@ -42,7 +46,7 @@ fn register(provider: Provider) -> (Registration, Request) {
     }
 }
 
-fn registers(provider: Provider, stored: Option<&Client>, document: Option<&Endpoint>) -> bool {
+fn registers(provider: Provider, stored: Option<&Client>, document: Option<&MetadataUrl>) -> bool {
     let identity = identify(provider, stored, document, &mut Registrations::default(), NOW);
     matches!(identity, Identity::Register(..))
 }
@@ -80,6 +84,25 @@ fn k2_registered_before_then_a_document_then_a_registration_then_the_person() {
     register(provider());
     let without = Provider { registration_endpoint: None, ..provider() };
     assert_eq!(settled(without, None, None), None, "its login asks for one");
+}
+
+#[test]
+fn k2_the_address_of_a_document_is_https_with_a_path() {
+    for good in ["https://me.example/kraube.json", "https://me.example:8443/a/b?v=1", "https://me.example/a..b/.c"] {
+        assert!(metadata_url(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://127.0.0.1/kraube.json",
+        "https://me.example",
+        "https://me.example/",
+        "https://me.example?a=/kraube.json",
+        "https://me.example/./kraube.json",
+        "https://me.example/a/..",
+    ] {
+        assert_eq!(metadata_url(bad), Err(EndpointError::NoDocument), "{bad}");
+    }
+    assert_eq!(metadata_url("https://me.example/kraube.json#a"), Err(EndpointError::Fragment));
+    assert_eq!(metadata_url("https://me@me.example/kraube.json"), Err(EndpointError::UserInfo));
 }
 
 #[test]

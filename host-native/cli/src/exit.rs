@@ -32,7 +32,7 @@ pub(crate) enum Code {
 /// The exit codes, for `--help` and the manual.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-  0  done; a token that was printed is 0, with a hint on standard error where it is short or stale
+  0  done; also with a hint about a token that is short-lived or stale
   1  error
   2  the command line is wrong
   3  the next call for a token refreshes it (status)

@@ -72,11 +72,27 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// A span of time on the command line: `10m`, `90s`, `1h 30m`, or a number of seconds.
-pub(crate) fn parse_span(text: &str) -> Result<Duration, humantime::DurationError> {
+pub(crate) fn parse_span(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text),
+        Err(_) => humantime::parse_duration(text).map_err(|_| "give it as 10m, 90s or 1h, or as a number of seconds"),
     }
+}
+
+/// A text that is to begin in this column of standard output, and goes on there in the next lines. Words stay whole, however
+/// long they are.
+pub(crate) fn indented(text: &str, column: usize) -> String {
+    let width = columns().saturating_sub(column);
+    let options = textwrap::Options::new(width).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).join(&format!("\n{:column$}", ""))
+}
+
+/// How many columns standard output has; no end to them where it is no terminal.
+fn columns() -> usize {
+    console::Term::stdout()
+        .size_checked()
+        .filter(|_| io::stdout().is_terminal())
+        .map_or(usize::MAX, |(_, columns)| columns.into())
 }
 
 /// The last moment that can be written as a date is as good as any later one.

@@ -33,7 +33,19 @@ fn a_good_place_and_a_living_login_are_all_ok() {
     let run = world.run(&["doctor", "--json"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
     let found = findings(&run);
-    for check in ["path", "file", "directory", "locks", "write", "certificates", "proxy", "server", "clock", "login"] {
+    for check in [
+        "path",
+        "file",
+        "directory",
+        "locks",
+        "lock file",
+        "write",
+        "certificates",
+        "proxy",
+        "server",
+        "clock",
+        "login",
+    ] {
         assert_eq!(found[check].0, "ok", "{check}: {found:?}");
     }
     assert_eq!(found["locks"].1, "two processes kept each other out");
@@ -136,4 +148,107 @@ fn locks_that_keep_nobody_out_and_calls_that_fail_are_failures() {
         assert!(found.0 == level && found.1.contains(said), "{inject}: {run:?}");
         assert_eq!((run.code, names(&dir)), (i32::from(level == "failure"), before.clone()), "{inject}");
     }
+}
+
+/// A process that holds the lock. It is ended however the test ends.
+#[cfg(target_os = "linux")]
+struct Holder(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Holder {
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).expect("it lives");
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // SIGKILL: it takes a stopped one too.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The lock of a refresh whose process runs, is stopped, and is dead.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_holds_the_lock_is_told_without_touching_it() {
+    use kraube_testserver::{Fault, FaultKind};
+    use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    world.server.inject(Fault::before(FaultKind::Hang));
+    let events = world.server.events();
+    let holder = Holder(support::start(world.command(&["token"]), ""));
+    events.recv_timeout(std::time::Duration::from_secs(60)).expect("it asks, and has the lock");
+    let pid = holder.0.id();
+    let dir = world.path().parent().expect("a directory").to_owned();
+    let lock = dir.join("credentials.json.lock");
+    let place = || {
+        let touched = fs::metadata(&lock).expect("a lock file").modified().expect("a time");
+        (names(&dir), fs::read(world.path()).expect("credentials"), touched)
+    };
+    let before = place();
+
+    let running = world.run(&["doctor"]);
+    assert_eq!((running.code, place()), (0, before.clone()), "{running:?}");
+    assert!(running.stdout.contains(&format!("warning  lock file    process {pid} holds it, as for")), "{running:?}");
+
+    holder.signal(Signal::STOP);
+    let stopped = waitpid(Some(Pid::from_child(&holder.0)), WaitOptions::UNTRACED).expect("it stops");
+    assert!(stopped.is_some_and(|(_, status)| status.stopped()));
+    let stopped = world.run(&["doctor"]);
+    assert_eq!((stopped.code, place()), (1, before.clone()), "{stopped:?}");
+    for said in [
+        &format!("failure  lock file    process {pid} holds it and is stopped"),
+        &format!("kill -CONT {pid} lets it go on"),
+        "warning  login        in doubt",
+        "-> see to the process that holds the lock file",
+    ] {
+        assert!(stopped.stdout.contains(said), "{said:?} is not in {stopped:?}");
+    }
+
+    drop(holder);
+    let dead = world.run(&["doctor"]);
+    assert_eq!((dead.code, place()), (0, before), "{dead:?}");
+    assert!(dead.stdout.contains("ok       lock file    no process"), "{dead:?}");
+    assert!(dead.stdout.contains("-> the next `kraube token` settles it"), "{dead:?}");
+    assert_eq!(world.run(&["token"]).code, 0);
+    assert_eq!(findings(&world.run(&["doctor", "--json"]))["login"].0, "ok");
+}
+
+/// `flock(1)` starts a program with the lock; the lock goes on with that.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lock_that_outlived_its_process_is_held_by_a_child() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let lock = world.path().with_extension("json.lock");
+    let mut command = Command::new("flock");
+    command.arg(&lock).args(["sh", "-c", "echo $$; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = Holder(command.spawn().expect("it starts"));
+    let (stdin, stdout) = (holder.0.stdin.take(), holder.0.stdout.take().expect("a pipe"));
+    let mut child = String::new();
+    BufReader::new(stdout).read_line(&mut child).expect("it has the lock");
+    drop(holder);
+    let run = world.run(&["doctor"]);
+    drop(stdin);
+    assert!(run.stdout.contains(&format!("lock file    process {} holds it", child.trim())), "{run:?}");
+}
+
+#[test]
+fn a_lock_file_that_is_none_is_a_failure() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    let lock = world.path().with_extension("json.lock");
+    fs::remove_file(&lock).expect("it is there");
+    let run = world.run(&["doctor", "--json"]);
+    assert_eq!((run.code, findings(&run)["lock file"].0.as_str(), lock.exists()), (0, "ok", false), "{run:?}");
+    fs::create_dir(&lock).expect("created");
+    let run = world.run(&["doctor", "--json"]);
+    let found = &findings(&run)["lock file"];
+    assert!(run.code == 1 && found.0 == "failure" && found.1.contains("is not a regular file"), "{run:?}");
 }

@@ -71,7 +71,7 @@ fn shown_code(url: &str) -> String {
 fn logged_in(world: &World, (code, said): (Option<i32>, String)) {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("Logged in. The credentials are in {}\n", world.path().display())), "{said}");
-    assert!(said.contains("it is refreshed when it is due.\n"), "{said}");
+    assert!(said.contains("It is refreshed when it is due.\n"), "{said}");
     let mode = std::fs::metadata(world.path()).expect("stored").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let token = world.stored("accessToken");
@@ -200,6 +200,19 @@ fn a_server_is_found_by_its_issuer() {
 }
 
 #[test]
+fn a_client_id_in_the_file_is_for_its_issuer_alone() {
+    let (world, other) = (World::new(), World::new());
+    let issuer = world.server.issuer();
+    let file = world.path().with_file_name("providers.toml");
+    std::fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+    std::fs::write(&file, format!("[client_ids]\n\"{issuer}\" = \"mine\"\n")).expect("written");
+    let begun = world.run(&["login", "--issuer", &issuer, "--start"]);
+    assert!(begun.code == 0 && begun.stdout.contains("client_id=mine"), "{begun:?}");
+    let at_another = world.run(&["login", "--issuer", &other.server.issuer(), "--start"]);
+    at_another.fails(1, &["there is no client id for the provider"]);
+}
+
+#[test]
 fn a_server_is_found_by_a_resource_and_tokens_are_for_that() {
     let world = World::new();
     let resource = format!("{}/resource", world.server.issuer());
@@ -296,7 +309,9 @@ fn a_person_who_says_no_is_heard() {
 #[test]
 fn what_is_missing_is_said_before_a_browser_opens() {
     let world = World::new();
-    world.run(&["login"]).fails(1, &["there is no client id for the provider claude", "--client-id, KRAUBE_CLIENT_ID"]);
+    world
+        .run(&["login"])
+        .fails(1, &["there is no client id for the provider claude", "--client-id, KRAUBE_CLIENT_ID", "hint: without"]);
     world.run(&["login", "--provider", "nobody"]).fails(1, &["there is no provider \"nobody\""]);
     world.run(&["login", "--provider", "demo"]).fails(1, &["KRAUBE_DEMO_ISSUER"]);
     for args in [

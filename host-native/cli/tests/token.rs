@@ -140,7 +140,7 @@ fn an_unreachable_server_is_unavailable() {
 #[test]
 fn no_login_is_logged_out() {
     let world = World::new();
-    world.run(&["token"]).fails(4, &["error: not logged in\n\nhint: log in again with `kraube login`\n"]);
+    world.run(&["token"]).fails(4, &["error: not logged in\n\nhint: log in with `kraube login`\n"]);
     assert!(!world.path().exists());
 }
 

@@ -1,10 +1,10 @@
 //! What can be told of the place of the file by looking, and by trying on scratch files beside it, which are removed.
 
 use super::place::{End, Place, discard};
-use super::{FileStore, failed};
+use super::{FileStore, failed, refused};
 use crate::sys;
-use kraube_core::doctor::{Entry, Locks};
-use kraube_core::machine::StoreError;
+use kraube_core::doctor::{Entry, LockFile, Locks};
+use kraube_core::machine::{StoreError, StoreErrorKind};
 use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ pub(crate) struct Seen {
     pub(crate) irreplaceable: Option<String>,
     pub(crate) file_system: Option<String>,
     pub(crate) locks: Locks,
+    pub(crate) lock_file: LockFile,
     pub(crate) write: Result<(), String>,
 }
 
@@ -28,6 +29,7 @@ impl FileStore {
         let near = path.ancestors().skip(1).find(|dir| dir.is_dir()).unwrap_or(&path);
         let near = near.canonicalize().unwrap_or_else(|_| near.to_owned());
         let entry = |meta: &Metadata| Entry { ours: sys::is_ours(meta), mode: sys::mode(meta) };
+        let lock_file = end.as_ref().map_or(LockFile::Missing, lock_file);
         let irreplaceable = end.as_ref().map_err(|error| error.detail.clone()).and_then(replaceable);
         Seen {
             target: (path != self.path).then(|| path.display().to_string()),
@@ -37,6 +39,7 @@ impl FileStore {
             file_system: sys::file_system(&near),
             locks: with_scratch(&near, "lock", |scratch| Ok(locks(scratch)))
                 .unwrap_or_else(|error| Locks::Failed(error.detail)),
+            lock_file,
             write: with_scratch(&near, "write", |scratch| try_write(&near, scratch)).map_err(|error| error.detail),
         }
     }
@@ -48,6 +51,23 @@ fn replaceable(end: &End) -> Result<(), String> {
         None => Ok(()),
     });
     checked.map_err(|error| error.detail)
+}
+
+/// The lock file, which is neither created nor locked for this.
+fn lock_file(end: &End) -> LockFile {
+    let Ok(Place { lock, .. }) = Place::of(end) else { return LockFile::Missing };
+    let unusable = |error: StoreError| LockFile::Unusable(error.detail);
+    match fs::symlink_metadata(&lock) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => LockFile::Missing,
+        Err(error) => unusable(failed("look at", &lock, &error)),
+        Ok(meta) if !meta.is_file() => unusable(refused(StoreErrorKind::Irreplaceable, &lock, "is not a regular file")),
+        // One of ours is given the mode that it needs.
+        Ok(meta) if !sys::is_ours(&meta) => match sys::open_to_overwrite(&lock) {
+            Ok(_) => sys::lock_holder(&lock, &meta),
+            Err(error) => unusable(failed("open the lock file", &lock, &error)),
+        },
+        Ok(meta) => sys::lock_holder(&lock, &meta),
+    }
 }
 
 /// A scratch name of this process, which nothing else uses, and nothing is left of.

@@ -388,7 +388,10 @@ impl Ledger {
         }
         let bound = key.is_some();
         let current = generation == family.current;
-        let in_grace = family.previous.is_some_and(|(old, at)| old == generation && at.elapsed() < grace);
+        let spent_for = family.previous.filter(|(old, _)| *old == generation).map(|(_, at)| at.elapsed());
+        let in_grace = spent_for.is_some_and(|spent_for| spent_for < grace);
+        let spent_for = u64::try_from(spent_for.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        self.counters.spent_for_max = self.counters.spent_for_max.max(spent_for);
         if !current && !in_grace {
             self.counters.replays += 1;
             self.tell(Event::Replay { family: number as u64, generation });

@@ -20,6 +20,9 @@ pub struct Counters {
     pub grace_retries: u64,
     /// Spent refresh tokens presented outside the grace.
     pub replays: u64,
+    /// The longest time, in milliseconds, that passed between the rotation of a refresh token and a request that
+    /// presented it again before the next rotation, whether within the grace or not.
+    pub spent_for_max: u64,
     /// Token requests refused with an OAuth error (RFC 6749 section 5.2).
     pub refused: u64,
     /// Families of tokens that ended, whatever the reason.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Look for what is wrong: the file, its locks, the disk, the network, the server, the login
+/// Look for what is wrong: file, locks, disk, network, server, login
 ///
 /// Nothing is changed: locks and writes are tried on scratch files beside the credentials, which are removed again. The
 /// server is asked for its metadata, and sees no token. The exit code is 1 where a line is a failure.
@@ -65,11 +65,15 @@ fn write_line(Finding { check, level, text, advice, .. }: &Finding, out: &mut dy
         Level::Warning => anstyle::AnsiColor::Yellow,
         Level::Failure => anstyle::AnsiColor::Red,
     });
-    writeln!(out, "{style}{:<8}{style:#} {check:<12} {}", level.code(), ui::plain(text))?;
-    match advice {
-        Some(advice) => writeln!(out, "{:<21} -> {}", "", ui::plain(advice)),
-        None => Ok(()),
+    const LEVEL: usize = 8;
+    const CHECK: usize = 13;
+    const INDENT: usize = LEVEL + 1 + CHECK;
+    let text = ui::indented(&ui::plain(text), INDENT);
+    writeln!(out, "{style}{:<LEVEL$}{style:#} {check:<CHECK$}{text}", level.code())?;
+    if let Some(advice) = advice {
+        writeln!(out, "{:INDENT$}-> {}", "", ui::indented(&ui::plain(advice), INDENT + 3))?;
     }
+    Ok(())
 }
 
 fn write_json(facts: &Facts, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {

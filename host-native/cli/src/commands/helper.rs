@@ -9,18 +9,24 @@ use kraube::Token;
 use kraube::core::secret::Secret;
 use std::path::Path;
 
-/// Give tokens to git, docker, kubectl, cargo or what reads a .netrc, in their own words
+/// Give tokens to git, docker, kubectl, cargo, or what reads a .netrc
 ///
-/// git:      git config --global credential.https://git.example.com.helper '!kraube helper git'
-/// kubectl:  in the kubeconfig, users[].user.exec: apiVersion client.authentication.k8s.io/v1, command kraube,
-///           args [helper, kubernetes], interactiveMode Never
-/// docker:   a program docker-credential-kraube in PATH, with the two lines `#!/bin/sh` and
-///           `exec kraube helper docker "$@"`, and {"credHelpers": {"registry.example.com": "kraube"}} in config.json
-/// cargo:    in config.toml, [registries.NAME] credential-provider = ["kraube"]; options follow it in the list, as
-///           "--scheme", "Bearer" where the registry wants that word before the token, or "--profile", "NAME"
-/// netrc:    curl --netrc-file <(kraube helper netrc api.example.com) https://api.example.com/
+/// git:      git config --global credential.https://git.example.com.helper \
+///             '!kraube helper git'
+/// kubectl:  in the kubeconfig, users[].user.exec: command kraube,
+///           args [helper, kubernetes], interactiveMode Never,
+///           apiVersion client.authentication.k8s.io/v1
+/// docker:   in PATH, a program docker-credential-kraube of the two lines
+///           `#!/bin/sh` and `exec kraube helper docker "$@"`; in config.json,
+///           {"credHelpers": {"registry.example.com": "kraube"}}
+/// cargo:    in config.toml, [registries.NAME] credential-provider = ["kraube"];
+///           options follow it in the list: "--profile", "NAME", or "--scheme",
+///           "Bearer" where the registry wants that word before the token
+/// netrc:    curl --netrc-file <(kraube helper netrc api.example.com) \
+///             https://api.example.com/
 ///
-/// Name the hosts, as above: a helper that is set for all of them would give the token to each.
+/// Name the hosts, as above: a helper that is set for all of them would give the
+/// token to each.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[allow(rustdoc::bare_urls, reason = "the text of `--help`, shown as it stands")]

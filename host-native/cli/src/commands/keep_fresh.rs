@@ -33,12 +33,13 @@ pub(crate) fn run(Args {}: &Args, credentials: Option<&Path>) -> Result<Code, Fa
 }
 
 fn tell(health: &Health) {
+    let state = health.state.replace('_', " ");
     match (&health.error, health.expires_at) {
         (Some(error), _) => ui::warn(error),
         (None, Some(at)) if health.healthy => {
             let at = kraube::core::time::Timestamp(at);
-            ui::say(format_args!("{}: the token lives until {}", health.state, ui::date(at)));
+            ui::say(format_args!("{state}: the token lives until {}", ui::date(at)));
         }
-        (None, _) => ui::warn(&format!("{}: a person has to log in", health.state)),
+        (None, _) => ui::warn(&format!("{state}: a person has to log in with `kraube login`")),
     }
 }

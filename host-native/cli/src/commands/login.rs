@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Log in, and store the credentials for every process on this machine
+/// Log in, for every process on this machine
 ///
 /// Opens the browser and waits for it; the code, or the address of the page that the browser ended on, can be pasted as
 /// well, whichever comes first. A login needs a client id of your own: one that you registered at the provider.
@@ -141,8 +141,8 @@ fn show(event: Event<'_>, paste: bool) {
             match (redirect, paste) {
                 (Redirect::Manual, _) => ui::say("Then paste the code that you are shown:"),
                 (_, true) => ui::say(
-                    "Waiting for the browser. Where it runs on another machine, the page that it ends on cannot be\n\
-                     loaded: copy its address from the address bar, and paste it here.",
+                    "Waiting for the browser. Where it runs on another machine, the page that it\n\
+                     ends on cannot be loaded: copy its address from the address bar to here.",
                 ),
                 (_, false) => ui::say("Waiting for the browser."),
             }
@@ -175,23 +175,27 @@ fn enter_code(instructions: &Instructions) {
 fn done(LoggedIn { credentials, path, .. }: &LoggedIn) -> Result<Code, Failed> {
     // Without a full stop, so that the path can be picked with a double click.
     ui::say(format_args!("Logged in. The credentials are in {}", ui::plain(&path.display().to_string())));
-    let until = format!(
-        "The access token lives until {} ({}); ",
+    ui::say(format_args!(
+        "The access token lives until {} ({}).",
         ui::date(credentials.expires_at),
         ui::relative(credentials.expires_at)
-    );
+    ));
     ui::say(match credentials.refresh_token {
-        Some(_) => until + "it is refreshed when it is due.",
-        None => until + "the server gave no refresh token, so log in again then.",
+        Some(_) => "It is refreshed when it is due.",
+        None => "The server gave no refresh token, so log in again then.",
     });
+    ui::say("`kraube token` prints it, and `kraube exec` runs a program with it.");
     Ok(Code::Ok)
 }
 
 impl From<LoginError> for Failed {
     fn from(error: LoginError) -> Self {
         let failed = Self::of((&error).into(), &error);
-        let nothing = matches!(error, LoginError::NothingPending);
-        let hint = if nothing { Some("begin one with `kraube login --start`") } else { error.hint() };
+        let hint = match error.code() {
+            "nothing_pending" => Some("begin one with `kraube login --start`"),
+            "missing_client_id" => Some("without an application and an account, `kraube demo` shows how it works"),
+            _ => error.hint(),
+        };
         hint.into_iter().fold(failed, Self::hint)
     }
 }

@@ -110,17 +110,27 @@ fn read_input() -> Result<Secret, Failed> {
 fn after_help() -> String {
     format!(
         "\
+To begin:
+  kraube demo                     see it work, with no account
+  kraube login --client-id ID     log in, as an application that you registered
+  kraube token                    print a living access token
+
 {TABLE}
 
 Environment:
-  KRAUBE_CREDENTIALS_PATH  the file with the credentials, unless --credentials names it;
-                           by default $XDG_CONFIG_HOME/kraube/credentials.json or ~/.config/kraube/credentials.json
+  KRAUBE_CREDENTIALS_PATH  the file with the credentials, unless --credentials
+                           names it; by default kraube/credentials.json in
+                           $XDG_CONFIG_HOME or ~/.config
   KRAUBE_CLIENT_ID         the client id of your application at the provider
-  KRAUBE_LOG               what to tell on standard error: off, error, warn, info, debug, trace
-  KRAUBE_EXTRA_CERTS       a file (PEM) of certificates to trust beside those of the system
-  SSL_CERT_FILE            the same; but on Linux in place of those of the system, as for other programs
-  HTTPS_PROXY, ALL_PROXY   the proxy: http://, https://, socks5:// or socks5h:// (names are resolved there)
+  KRAUBE_LOG               what to tell on standard error: off, error, warn,
+                           info, debug, trace
+  KRAUBE_EXTRA_CERTS       a file (PEM) of certificates to trust beside those of
+                           the system
+  SSL_CERT_FILE            the same; but on Linux in place of those of the
+                           system, as for other programs
+  HTTPS_PROXY, ALL_PROXY   the proxy: http://, https://, socks5:// or socks5h://
+                           (names are resolved there)
   NO_PROXY                 hosts that are reached without it
-  NO_COLOR                 no color on standard error"
+  NO_COLOR                 no color"
     )
 }

@@ -6,7 +6,7 @@ use kraube::provider::Listed;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// List the providers: the built-in ones, and those in providers.toml
+/// List the providers: built-in ones, and those in providers.toml
 ///
 /// The file is beside the credentials; a profile without one uses that of the default credentials. Any other server is
 /// found by `kraube login --issuer URL`.

@@ -19,10 +19,18 @@ pub(crate) const ACCESS_TOKEN: &str = "KRAUBE_ACCESS_TOKEN";
 
 /// Print a living access token, refreshed where that is due
 ///
-/// The token is all that is on standard output. To use it without showing it to other users of the machine:
-/// `kraube token --format header | curl -H @- https://api.example.com`. A login that is bound to a key (DPoP) needs a proof
-/// for each request: `kraube token --dpop GET https://api.example.com/me | curl -H @- https://api.example.com/me`.
+/// The token is all that is on standard output. To use it without showing it to
+/// other users of the machine:
+///
+///   kraube token --format header | curl -H @- https://api.example.com
+///
+/// A login that is bound to a key (DPoP) needs a proof for each request:
+///
+///   kraube token --dpop GET https://api.example.com/me |
+///     curl -H @- https://api.example.com/me
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[allow(rustdoc::bare_urls, reason = "the text of `--help`, shown as it stands")]
 pub(crate) struct Args {
     #[command(flatten)]
     life: Life,

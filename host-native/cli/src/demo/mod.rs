@@ -17,7 +17,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Show the promise on real processes and an embedded server, with no account
+/// See it work: real processes, a server of its own, no account
 ///
 /// Many processes live on one login, and some are killed in the middle of a refresh. Each refresh token works once at
 /// the server, which counts what it sees; at the end that is held against the promise.

@@ -41,17 +41,19 @@ client id   any; the provider `demo` uses kraube-demo
 tokens      live for {} s; a refresh token works once{}
 {pages}
 Log in against it, from another terminal:
-  KRAUBE_DEMO_ISSUER={issuer} kraube login --provider demo --out demo-credentials.json
+  export KRAUBE_DEMO_ISSUER={issuer}
+  kraube login --provider demo --out demo-credentials.json
   kraube token --credentials demo-credentials.json
 
-What it sees is on {issuer}/ and, for programs, on {issuer}/counters. Ctrl-C ends it.
+What it sees is on {issuer}/ and, for programs, below it on
+/counters. Ctrl-C ends it.
 ",
         server.authorize_url(),
         server.token_url(),
         server.revoke_url(),
         server.resource_url(),
         LIFE.as_secs(),
-        grace.map(|grace| format!(", and again for {} s after that", grace.as_secs())).unwrap_or_default(),
+        grace.map(|grace| format!(", and again for {} s", grace.as_secs())).unwrap_or_default(),
         issuer = server.issuer(),
     );
     let mut out = io::stdout();

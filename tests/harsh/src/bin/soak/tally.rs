@@ -67,7 +67,10 @@ impl Tally {
         check(terms != Terms::Strict || seen.grace_retries == 0, "a strict server forgave".to_owned());
         check(
             terms == Terms::Strict || (seen.replays, seen.families_revoked, self.reports) == (0, 0, 0),
-            format!("{} replays, {} logins lost", seen.replays, seen.families_revoked),
+            format!(
+                "{} replays, the latest {} ms after the token was spent; {} logins lost",
+                seen.replays, seen.spent_for_max, seen.families_revoked
+            ),
         );
         // Where logins end and others are made, a call may meet two new ones, and says so.
         let due = |code: &str| terms == Terms::Strict && code == "account_changed";
@@ -97,7 +100,11 @@ impl Tally {
                 }
             }
         }
-        row("sent again", format!("{} in grace, {} replays", seen.grace_retries, seen.replays));
+        let latest = Duration::from_millis(seen.spent_for_max);
+        row(
+            "sent again",
+            format!("{} in grace, {} replays, {latest:?} later at most", seen.grace_retries, seen.replays),
+        );
         row("at the same time", format!("{} at most", seen.in_flight_max));
         row(
             "logins lost",
