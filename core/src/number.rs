@@ -28,6 +28,12 @@ pub(crate) fn decimal(text: &str, shift: i64) -> Option<u64> {
     Some(value)
 }
 
+/// The same of a JSON value, as others write it: a number, or a string with one.
+pub(crate) fn decimal_in(json: &str, shift: i64) -> Option<u64> {
+    let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    decimal(text.unwrap_or(json), shift)
+}
+
 /// What is beyond any length counts as the furthest.
 fn exponent(text: &str) -> Option<i64> {
     let (digits, negative) = match text.strip_prefix('-') {

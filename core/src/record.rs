@@ -6,7 +6,7 @@
 use crate::dpop::{self, Binding};
 use crate::json::{self, Malformed, Members, Sink, Writer};
 use crate::machine::Blob;
-use crate::number::decimal;
+use crate::number::decimal_in;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
 use crate::text::hex;
@@ -494,7 +494,7 @@ fn token(raw: Option<&str>) -> Result<Option<Secret>, RecordError> {
 /// A moment in Unix milliseconds. Other programs write fractions, strings and seconds: a value below 10^11 is before
 /// 1973 as milliseconds, so it is in seconds.
 fn time(raw: &str) -> Option<Timestamp> {
-    match decimal(raw.trim_matches('"'), 0)? {
+    match decimal_in(raw, 0)? {
         0 => None,
         seconds if seconds < 100_000_000_000 => Some(Timestamp(seconds * 1000)),
         millis => Some(Timestamp(millis)),

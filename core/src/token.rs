@@ -2,7 +2,7 @@
 
 use crate::http::{Endpoint, Request, Response};
 use crate::json::{self, Members, Sink};
-use crate::number::decimal;
+use crate::number::decimal_in;
 use crate::pkce::Verifier;
 use crate::provider::{Client, TokenBody};
 use crate::retry_after;
@@ -252,7 +252,7 @@ fn is_json(content_type: &str) -> bool {
 /// `expires_in` as servers send it: seconds as a number with or without a fraction, or as a string. A value that is not
 /// readable costs no rotation.
 fn life(json: &str) -> Millis {
-    match decimal(json.trim_matches('"'), 3) {
+    match decimal_in(json, 3) {
         Some(millis) if millis >= 1 => Millis(millis).min(LONGEST_LIFE),
         Some(_) | None => DEFAULT_LIFE,
     }

@@ -27,18 +27,18 @@ impl<'a> Given<'a> {
     pub(crate) fn open(&mut self, name: &str) -> bool {
         let object = self.json(name).filter(|json| *json != "null");
         if let Some(json) = object {
-            let prefix = name.rsplit('.').next().unwrap_or(name);
-            self.add(&[prefix, "."].concat(), json);
+            self.add(name.split_once('.').map_or(name, |(_, name)| name), json);
         }
         object.is_some()
     }
 
-    fn add(&mut self, prefix: &str, json: &'a str) {
+    fn add(&mut self, object: &str, json: &'a str) {
         let Some(mut members) = Members::parse(json.as_bytes()) else {
-            return self.wrong(prefix.trim_end_matches('.'), "an object");
+            return self.wrong(object, "an object");
         };
+        let dot = if object.is_empty() { "" } else { "." };
         while let Some((name, value)) = members.pop() {
-            self.members.push(([prefix, &name].concat(), value));
+            self.members.push(([object, dot, &name].concat(), value));
         }
     }
 
