@@ -103,8 +103,10 @@ fn judge(how: &str, named: &str, found: &Found, document: &str) {
         assert_eq!((server.issuer.as_str(), found.resource.as_ref()), (named, None));
     } else {
         let resource = found.resource.as_ref().expect("a resource was named");
-        let origin = Endpoint::parse(named).expect("it was asked").origin().to_owned();
-        assert!(resource == named || *resource == origin || *resource == format!("{origin}/"), "{resource}, {named}");
+        let origin = Endpoint::parse(&named.to_ascii_lowercase()).expect("it was asked").origin().to_owned();
+        let canonical = format!("{origin}{}", &named[origin.len()..]);
+        let is_asked = [canonical, format!("{origin}/"), origin].contains(resource);
+        assert!(is_asked, "{resource}, {named}");
         let methods = document.get("code_challenge_methods_supported").expect("it must say that it checks");
         assert!(serde_json::from_str::<Vec<String>>(methods).is_ok_and(|all| all.iter().any(|one| one == "S256")));
     }
