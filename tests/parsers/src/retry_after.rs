@@ -35,7 +35,7 @@ pub(crate) fn check(input: &[u8]) {
     let response = Response { status: 429, content_type: None, retry_after, dpop_nonce: None, body: Vec::new() };
     let now = Now { wall: Timestamp(NOW), monotonic: Millis::ZERO };
     let Answer::Throttled { retry_after } = read_answer(&client, &response, now) else { panic!("429 is 429") };
-    let header = header.trim_matches([' ', '\t']);
+    let header = header.trim_ascii();
     if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = header.parse().unwrap_or(u64::MAX);
         assert_eq!(retry_after, Some(Millis::from_secs(seconds).min(LONGEST)));
