@@ -108,3 +108,11 @@ fn what_is_twice_is_read_and_noticed() {
     let mut members = Members::parse(br#"{"a":1,"a":2}"#).expect("an object");
     assert_eq!((members.take("a"), members.take("a"), members.take("a")), (Some("1"), Some("2"), None));
 }
+
+#[test]
+fn members_are_taken_from_the_end_with_their_names() {
+    let mut members = Members::parse(br#"{"a":1,"b\n":"c"}"#).expect("an object");
+    assert_eq!(members.pop(), Some(("b\n".to_owned(), "\"c\"")));
+    assert_eq!(members.pop(), Some(("a".to_owned(), "1")));
+    assert_eq!(members.pop(), None);
+}
