@@ -1,6 +1,6 @@
 //! The reader of JSON against another one: what is an object, what are its members, what are its strings and lists.
 
-use kraube_core::json::{Members, list, text};
+use kraube_core::json::{Members, append, decimal, list, text, texts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -115,4 +115,14 @@ fn members_are_taken_from_the_end_with_their_names() {
     assert_eq!(members.pop(), Some(("b\n".to_owned(), "\"c\"")));
     assert_eq!(members.pop(), Some(("a".to_owned(), "1")));
     assert_eq!(members.pop(), None);
+}
+
+#[test]
+fn values_are_what_they_say_and_nothing_else() {
+    assert_eq!((decimal("1.9"), decimal("3e2"), decimal("-1"), decimal("\"1\"")), (Some(1), Some(300), None, None));
+    assert_eq!(texts(r#"["a", "b\u0000"]"#), Some(vec!["a".to_owned(), "b\0".to_owned()]));
+    assert_eq!((texts("[1]"), texts("\"a\""), texts("[]")), (None, None, Some(Vec::new())));
+    let mut json = String::from(":");
+    append(&mut json, "a\"\\\n");
+    assert_eq!(json, r#":"a\"\\\u000a""#);
 }
