@@ -209,8 +209,10 @@ impl Polling {
                     }
                     Some("access_denied") => return Err(DeviceError::Denied),
                     Some("expired_token") => return Err(DeviceError::Expired),
-                    Some(_) => return Err(DeviceError::Refused(error.detail(response.status))),
-                    None => return self.ended(reading, sent),
+                    Some(_) if response.status < 300 => {
+                        return Err(DeviceError::Refused(error.detail(response.status)));
+                    }
+                    _ => return self.ended(reading, sent),
                 }
             }
         };

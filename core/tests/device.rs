@@ -212,6 +212,8 @@ fn an_error_with_the_status_of_a_success_is_one_where_it_brings_no_tokens() {
     ] {
         assert_eq!(begin("").1.receive(said(code), Timestamp(0), now()).expect_err("no tokens"), expected);
     }
+    let redirected = begin("").1.receive(Ok(json(300, r#"{"error":"device_flow_disabled"}"#)), Timestamp(0), now());
+    assert_eq!(redirected.expect_err("no tokens").code(), "code_in_doubt");
     let (device, _) = Device::begin(&Provider::demo(ISSUER).expect("valid")).expect("it is offered");
     let refused = device.read(said("device_flow_disabled"), now()).expect_err("no code");
     assert_eq!(refused, DeviceError::Refused("device_flow_disabled: d".into()));

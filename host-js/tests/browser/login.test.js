@@ -1,6 +1,6 @@
 // Logins of a page in real Chromium, at the embedded server and at one that nobody here wrote.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { launch, person } from "../support/chromium.js";
 import { startBoth } from "../support/servers.js";
 import { beginPopup, beginRedirect, finished, isLive, leave, open, ready, redirectLogin, status, token } from "./harness.js";
@@ -12,6 +12,8 @@ after(async () => {
   await browser?.close();
   await stop();
 });
+// Also after a test that ran out of time.
+afterEach(() => servers["the embedded server"].pages.set({ latency: 0, cors: true }));
 
 /** A test with a new person in front of the browser. `asked` are the authorization requests that the server gets. */
 function scene(name, work) {

@@ -1,6 +1,6 @@
 // Many tabs with one login, in real Chromium, at servers that forgive no replay.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { launch, person } from "../support/chromium.js";
 import { startBoth } from "../support/servers.js";
 import { isLive, open, redirectLogin, status, token } from "./harness.js";
@@ -17,13 +17,15 @@ after(async () => {
   await stop();
 });
 
+// Also after a test that ran out of time.
+afterEach(() => own.pages.set({ latency: 0, grace: null, accessLife: 3600_000, cors: true }));
+
 function scene(name, work) {
   test(name, { timeout: 120_000 }, async () => {
     const context = await person(browser);
     try {
       await work(context);
     } finally {
-      await own.pages.set({ latency: 0, grace: null, accessLife: 3600_000, cors: true });
       await context.close();
     }
   });
