@@ -76,6 +76,8 @@ mod on {
     use kraube_core::device::{Device, Polled, Polling};
     use kraube_core::dpop::{Binding, Call, Demand, Key, Nonce, Repeat, Repeats, TargetError};
     use kraube_core::http::{Endpoint, Request, Response};
+    use kraube_core::login::{Callback, Login, Pending, Redirect, Verdict};
+    use kraube_core::pkce::Entropy;
     use kraube_core::provider::Provider;
     use kraube_core::record::LoginId;
     use kraube_core::secret::Secret;
@@ -117,6 +119,23 @@ mod on {
         // RFC 9449 section 6.1.
         assert_eq!(key().thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
         assert_eq!(*key().private(), [7; 32]);
+    }
+
+    #[test]
+    fn a_login_that_was_saved_still_asks_for_a_key() {
+        let now = Timestamp(1);
+        for (dpop, wants_key) in [(Demand::BOUND, true), (Demand::default(), false)] {
+            let provider = Provider { dpop, ..Provider::demo("https://auth.example").expect("valid") };
+            let redirect = Redirect::Loopback { uri: "http://127.0.0.1:1/callback".to_owned() };
+            let (pending, url) = Login::begin(&provider, redirect, Entropy::new([7; Entropy::LEN])).expect("it begins");
+            let (_, state) = url.as_str().split_once("state=").expect("a state");
+            let state = state.split('&').next().unwrap_or_default();
+            let saved = pending.save(now).expect("it had no response");
+            let mut pending = Pending::restore(saved.bytes(), now).expect("it was saved just now");
+            let query = format!("code=c&state={state}&iss=https://auth.example");
+            let Verdict::Code(exchange) = pending.receive(Callback::Query(&query)) else { panic!("a code") };
+            assert_eq!(exchange.wants_key(), wants_key);
+        }
     }
 
     /// To the request, which is looked at by `see`.
