@@ -126,3 +126,11 @@ fn values_are_what_they_say_and_nothing_else() {
     append(&mut json, "a\"\\\n");
     assert_eq!(json, r#":"a\"\\\u000a""#);
 }
+
+#[test]
+fn a_zero_byte_is_no_end() {
+    for json in [&b"{}\0"[..], b"{}\0 ", b"{\"a\":1}\0}", b"{\"a\":1\0}", b"\0{}"] {
+        agrees(json);
+        assert!(Members::parse(json).is_none());
+    }
+}
