@@ -134,3 +134,20 @@ fn a_zero_byte_is_no_end() {
         assert!(Members::parse(json).is_none());
     }
 }
+
+#[test]
+fn two_escapes_may_be_one_character() {
+    for (json, expected) in [
+        (r#""\ud83d\udd11""#, Some("🔑")),
+        (r#""\uD800\uDC00""#, Some("\u{10000}")),
+        (r#""\udbff\udfff\u00e9""#, Some("\u{10ffff}é")),
+        (r#""\ud83d""#, None),
+        (r#""\ud83dx""#, None),
+        (r#""\ud83d\u0041""#, None),
+        (r#""\ud83d\ue000""#, None),
+        (r#""\udd11""#, None),
+    ] {
+        assert_eq!(text(json).as_deref(), expected, "{json}");
+        assert_eq!(serde_json::from_str::<String>(json).ok().as_deref(), expected, "{json}");
+    }
+}
