@@ -145,18 +145,20 @@ fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer 
     let retry_after = || retry_after::of(response, now.wall);
     let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
     let status = response.status;
-    let refused = || Answer::Refused { detail: read_error(&response.body).detail(status) };
+    let refused = |error: &ErrorDocument| Answer::Refused { detail: error.detail(status) };
     match status {
         200..=299 => match read_success(response, bound) {
             Ok(issued) => Answer::Issued(issued),
-            // As GitHub does.
-            Err(NO_TOKEN) if read_error(&response.body).refuses_grant() => refused(),
-            Err(detail) => unknown(detail.into()),
+            Err(detail) => match read_error(&response.body) {
+                // As GitHub does.
+                error if detail == NO_TOKEN && error.refuses_grant() => refused(&error),
+                _ => unknown(detail.into()),
+            },
         },
         400..=499 if status != 408 && status != 429 => {
             let error = read_error(&response.body);
             match error.error.as_deref() {
-                _ if error.refuses_grant() => refused(),
+                _ if error.refuses_grant() => refused(&error),
                 _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
                 #[cfg(feature = "dpop")]
                 Some("use_dpop_nonce" | "invalid_dpop_proof") if !bound => Answer::ClientRejected {
