@@ -251,6 +251,32 @@ mod on {
     }
 
     #[test]
+    fn l2_a_poll_is_repeated_at_once_for_a_nonce_alone_and_where_there_is_a_key() {
+        let document =
+            r#"{"device_code":"d","user_code":"AB-CD","verification_uri":"https://auth.example/d","expires_in":60}"#;
+        let begin = |dpop| {
+            let provider = Provider { dpop, ..Provider::demo("https://auth.example").expect("a valid issuer") };
+            Device::begin(&provider).expect("it is offered").0
+        };
+        let replied = |status, body: &str| {
+            let Input::Replied(replied) = answer(status, Some("n1"), body) else { panic!("it is an answer") };
+            replied
+        };
+        let polling = |device: Device| device.read(replied(200, document), now()).expect("a code").1;
+        let receive = |device, body: &str| polling(device).receive(replied(400, body), Timestamp(0), now());
+
+        let (bound, free) = (begin(Demand::BOUND), begin(Demand::default()));
+        assert!(bound.wants_key() && !free.wants_key());
+        let Ok(Polled::Pending(polling)) =
+            receive(bound.bind(Binding::new(key())), r#"{"error":"authorization_pending"}"#)
+        else {
+            panic!("it goes on")
+        };
+        assert_eq!(polling.wait(now()), Some(Millis(5000)));
+        assert!(receive(free, WANTS_NONCE).is_err(), "nothing can be proved without a key");
+    }
+
+    #[test]
     fn l3_tokens_that_are_not_bound_are_not_used() {
         for kind in [r#""token_type":"Bearer","#, r#""token_type":"bearer","#, ""] {
             let (machine, marked) = to_the_exchange(|_| ());
