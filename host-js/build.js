@@ -26,7 +26,9 @@ const deflated = readFileSync(join(bound, "kraube.deflated"));
 const text = `const packed = "${deflated.toString("base64")}";
 
 export async function bytes() {
-  const deflated = Uint8Array.from(atob(packed), (char) => char.charCodeAt(0));
+  const text = atob(packed);
+  const deflated = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) deflated[at] = text.charCodeAt(at);
   const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Response(inflated).arrayBuffer();
 }
