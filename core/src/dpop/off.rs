@@ -20,11 +20,14 @@ pub struct Nonce(Infallible);
 pub struct Demand(());
 
 impl Demand {
-    /// None.
-    pub(crate) const NONE: Self = Self(());
+    pub(crate) const MOST: Self = Self(());
 
     pub(crate) fn from_json(json: &str) -> Option<Self> {
-        (json == "false").then_some(Self::NONE)
+        (json == "false").then_some(Self(()))
+    }
+
+    pub(crate) const fn saved_as(self) -> (u64, Option<&'static str>) {
+        (1, None)
     }
 }
 
