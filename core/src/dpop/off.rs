@@ -55,7 +55,8 @@ pub(crate) fn read(_ours: &mut Members<'_>, _record: &mut Record) -> Result<(), 
     Ok(())
 }
 
-/// Whether one of these members of ours holds a login that is bound to a key.
-pub(crate) fn is_in<'a>(mut members: impl Iterator<Item = &'a str>) -> bool {
-    members.any(|name| name == super::MEMBER)
+/// The key is among the members that are not known. Tokens in the usual place are of a later login, which has none.
+pub(crate) fn is_bound(record: &Record) -> bool {
+    let keyed = record.unknown_inside.iter().any(|(name, _)| name == super::MEMBER);
+    keyed && record.refresh_token.is_none() && record.access_token.is_none()
 }

@@ -255,6 +255,10 @@ pub(crate) fn read(ours: &mut Members<'_>, record: &mut Record) -> Result<(), Re
     Ok(())
 }
 
+pub(crate) fn is_bound(record: &Record) -> bool {
+    record.binding.is_some()
+}
+
 /// Whether a token request is to be sent once more with the nonce of this answer (RFC 9449 section 8): a definite answer,
 /// after which nothing was redeemed.
 pub(crate) fn wants_nonce(response: &Response) -> bool {
