@@ -101,7 +101,8 @@ const scenes = {
           let body = "";
           for await (const chunk of request) body += chunk;
           seen.push({ authorization: request.headers.authorization, body });
-          if (request.url === "/elsewhere") return response.writeHead(307, { location: `${other.origin}/` }).end();
+          const [, kind, at] = /^\/(elsewhere|within)(.*)/.exec(request.url) ?? [];
+          if (kind !== undefined) return response.writeHead(307, { location: `${kind === "within" ? "" : other.origin}${at || "/"}` }).end();
           response.writeHead(request.url === "/refuse" ? 401 : 200).end();
         }).listen(0, "127.0.0.1", () => {
           resolve({ origin: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() });
@@ -135,10 +136,27 @@ const scenes = {
       },
     });
     const [retried, streamed] = [await bodies("body"), await bodies(stream)];
+    /** What is answered, and how many different tokens have arrived. */
+    const sent = async (...parameters) => {
+      seen.length = 0;
+      const { status } = await get(...parameters);
+      return [status, new Set(seen.map(({ authorization }) => authorization).filter(Boolean)).size];
+    };
+    const redirects = [await sent(`${api.origin}/elsewhere/refuse`), await sent(`${api.origin}/within/refuse`)];
+    // As in Firefox, where a request does not show its body.
+    class Bodiless extends Request {
+      get body() {
+        return undefined;
+      }
+    }
+    const bodiless = [];
+    for (const method of ["get", "HEAD", "POST"]) {
+      bodiless.push(await sent(new Bodiless(`${api.origin}/refuse`, { method })));
+    }
     const plain = await told(fetchWithToken(source, { allowedOrigins: ["http://api.example"] })(api.origin));
     api.stop();
     other.stop();
-    return { headers, resource: answer.status, retried, streamed, plain: plain.message };
+    return { headers, resource: answer.status, retried, streamed, redirects, bodiless, plain: plain.message };
   },
 };
 

@@ -93,13 +93,15 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
     });
 
     test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", { timeout: 60_000 }, async () => {
-      const { headers, resource, retried, streamed, plain } = await scene("fetch", {
+      const { headers, resource, retried, streamed, redirects, bodiless, plain } = await scene("fetch", {
         credentials: await server.login(),
         resource: server.resource,
         control: `${server.issuer}/control`,
       });
       assert.deepEqual(headers, { allowed: true, other: false, redirected: false, own: "Basic own" });
       assert.deepEqual([resource, retried, streamed], [200, ["body", "body"], ["stream"]]);
+      assert.deepEqual(redirects, [[401, 1], [401, 2]], "who never got the token cannot refuse it");
+      assert.deepEqual(bodiless, [[401, 2], [401, 2], [401, 1]]);
       assert.match(plain, /https/);
     });
   });
