@@ -68,25 +68,39 @@ export class CommandSource implements Tokens {
 /** Runs the command. The rejected token goes through standard input, where no other user sees it. */
 function run(command: string, parameters: string[], input: string | null): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, parameters, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+    const child = start(command, parameters);
+    child.on("error", (error: Error) => reject(notRun(command, error)));
     const output: { out: string; error: string } = { out: "", error: "" };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output.out += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (output.error += text));
+    // At the limit of open files a child is returned that has no streams.
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.out += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.error += text));
     // It may end without having read it.
-    child.stdin.on("error", nothing).end(input ?? "");
-    child.on("error", (error: Error) =>
-      reject(
-        new KraubeError({
-          code: "command_missing",
-          message: `the command ${command} cannot be run: ${error.message}`,
-          hint: "install kraube, or say where it is with `command`",
-        }),
-      ),
-    );
+    child.stdin?.on("error", nothing).end(input ?? "");
     child.on("close", (status: number | null) => {
       if (status === 0) resolve(output.out);
       else reject(failure(status, output.error));
     });
+  });
+}
+
+function start(command: string, parameters: string[]) {
+  try {
+    return spawn(command, parameters, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+  } catch (error) {
+    throw notRun(command, error);
+  }
+}
+
+/** Nothing was run. */
+function notRun(command: string, error: unknown): KraubeError {
+  const { code, message } = error as Error & { code?: string };
+  const missing = code === "ENOENT";
+  return new KraubeError({
+    code: missing ? "command_missing" : "command_not_run",
+    message: `the command ${command} cannot be run: ${message}`,
+    hint: missing
+      ? "install kraube, or say where it is with `command`"
+      : "check that this user may run it, and that the limits of open files and processes leave room for it",
   });
 }
 

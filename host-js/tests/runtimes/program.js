@@ -1,4 +1,5 @@
 // The scenes of `runtimes.test.js`, for Node and Bun alike. Each prints what it returns as JSON.
+import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:http";
 import { CommandSource, fetchWithToken, KraubeError, MemoryStore, revision, StoreFailure, TokenSource } from "../../../target/js/kraube/dist/node.js";
 
@@ -91,6 +92,22 @@ const scenes = {
   },
 
   command_fails: (options) => told(new CommandSource(options).token()),
+
+  /** With no file left that this process may open. */
+  async command_starved(options) {
+    const source = new CommandSource(options);
+    // What the runtime itself opens for the first process stays open.
+    await told(source.token());
+    const files = [];
+    try {
+      for (;;) files.push(openSync("/dev/null", "r"));
+    } catch (error) {
+      if (error.code !== "EMFILE") throw error;
+    }
+    const starved = await told(source.token());
+    for (const file of files) closeSync(file);
+    return { starved, later: await told(source.token()) };
+  },
 
   async fetch({ credentials, resource, control }) {
     const source = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });

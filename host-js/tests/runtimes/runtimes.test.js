@@ -76,12 +76,27 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.match(hint, /kraube login/);
       const missing = await scene("command_fails", { command: join(place.path, "missing") });
       assert.equal(missing.error, "command_missing");
+      // No program, and an argument that none can have.
+      for (const options of [{ command: place.path }, { command: kraube, credentials: "a\0b" }]) {
+        assert.equal((await scene("command_fails", options)).error, "command_not_run");
+      }
       const silent = join(place.path, "silent");
       await writeFile(silent, "#!/bin/sh\necho not-json-but-a-secret\n");
       await chmod(silent, 0o755);
       const unreadable = await scene("command_fails", { command: silent });
       assert.equal(unreadable.error, "command_unreadable");
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
+    });
+
+    test("a process that may open no more files gets an error, and goes on", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const parameters = ["-c", 'ulimit -n 128; exec "$@"', "sh", runtime, program, "command_starved"];
+      const options = JSON.stringify({ command: kraube, credentials: place.file });
+      const { status, stdout, stderr } = await run("sh", [...parameters, options], { env: place.env });
+      assert.equal(status, 0, stderr);
+      const { starved, later } = JSON.parse(stdout);
+      assert.deepEqual([starved.error, later.error], ["command_not_run", "logged_out"]);
+      assert.match(`${starved.message} ${starved.hint}`, /EMFILE.*open files/);
     });
 
     test("a redirect is not followed, an endless body is cut, and both are unknown outcomes that change nothing", { timeout: 60_000 }, async () => {
