@@ -1,6 +1,6 @@
 /** Tokens from the `kraube` command, for runtimes that cannot take the lock of the credentials file themselves. */
 import { spawn } from "node:child_process";
-import type { Core } from "./core.js";
+import type { Core, Failure } from "./core.js";
 import { KraubeError, load } from "./core.js";
 import type { TokenOptions, Tokens } from "./token.js";
 import { Token } from "./token.js";
@@ -17,6 +17,10 @@ export interface CommandOptions {
 /**
  * Asks the `kraube` command (`kraube token`), which shares one login with every process of the machine. A token that has
  * more than the usual minute left is kept in memory, and callers who ask at the same time share one process.
+ *
+ * Its errors have what the exit code of the command tells: whatever a token is unavailable for, the code is `unavailable`,
+ * the reason is in the message alone, and when to try again is not known. Where no such exit code came the code is
+ * `command_missing`, `command_not_run`, `command_failed` or `command_unreadable`, and there is no `failure`.
  */
 export class CommandSource implements Tokens {
   readonly #command: string;
@@ -104,14 +108,14 @@ function notRun(command: string, error: unknown): KraubeError {
   });
 }
 
-/** The exit codes of the command that say what a caller may do next. */
-const CODES: Record<number, string> = {
-  4: "logged_out",
-  5: "refused",
-  6: "in_doubt",
-  7: "unavailable",
-  8: "account_changed",
-  9: "unsaved",
+/** The exit codes of the command that say what a caller may do next, by the name that is as near as they tell. */
+const CODES: Record<number, { code: string; type: Failure["type"] }> = {
+  4: { code: "logged_out", type: "login_required" },
+  5: { code: "refused", type: "login_required" },
+  6: { code: "in_doubt", type: "uncertain" },
+  7: { code: "unavailable", type: "unavailable" },
+  8: { code: "account_changed", type: "account_changed" },
+  9: { code: "unsaved", type: "unsaved" },
 };
 
 /** What the command said, which never holds a secret. */
@@ -120,11 +124,11 @@ function failure(status: number | null, text: string): KraubeError {
     const found = text.split("\n").find((line) => line.startsWith(mark));
     return found === undefined ? null : found.slice(mark.length).trim();
   };
-  return new KraubeError({
-    code: CODES[status ?? -1] ?? "command_failed",
-    message: line("error:") ?? `the kraube command ended with ${status ?? "a signal"}`,
-    hint: line("hint:"),
-  });
+  const message = line("error:") ?? `the kraube command ended with ${status ?? "a signal"}`;
+  const words = { message, hint: line("hint:") };
+  const known = CODES[status ?? -1];
+  if (known === undefined) return new KraubeError({ code: "command_failed", ...words });
+  return new KraubeError({ ...known, ...words, detail: null, retryAt: null, login: null });
 }
 
 function read(output: string) {

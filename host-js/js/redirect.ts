@@ -1,7 +1,7 @@
 /** Login by sending the whole page to the server and back: {@link loginWithRedirect}, {@link finishLogin}. */
 import { KraubeError } from "./core.js";
 import type { Attempt, LoginOptions } from "./login.js";
-import { begin, complete, judge } from "./login.js";
+import { begin, complete, judge, said } from "./login.js";
 import { relay } from "./popup.js";
 import type { TokenSource } from "./source.js";
 
@@ -69,7 +69,7 @@ export async function finishLogin(source: TokenSource): Promise<Finished> {
       return null;
     });
     if (verdict?.type === "ignored") {
-      error = new KraubeError(verdict);
+      error = said(verdict);
     } else if (verdict !== null) {
       // Before the code is sent: it may be used once, also where this page is reloaded meanwhile.
       sessionStorage.removeItem(PENDING);

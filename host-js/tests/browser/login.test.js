@@ -59,7 +59,8 @@ for (const [name, server] of Object.entries(servers)) {
       await beginRedirect(page, server);
       await server.deny(page);
       await ready(page);
-      assert.equal((await finished(page)).error, "denied");
+      const { error, failure } = await finished(page);
+      assert.deepEqual([error, failure], ["denied", null]);
       assert.equal((await status(page)).state, "logged_out");
       const { popup, result } = await beginPopup(page, server);
       await server.deny(popup);
@@ -81,7 +82,8 @@ for (const [name, server] of Object.entries(servers)) {
       for (const [answer, code] of forged) {
         await page.goto(`${server.login.redirectUri}?${new URLSearchParams(answer)}`);
         await ready(page);
-        assert.equal((await finished(page)).error, code, JSON.stringify(answer));
+        const { error, failure } = await finished(page);
+        assert.deepEqual([error, failure], [code, null], JSON.stringify(answer));
         assert.equal(page.url(), server.login.redirectUri);
       }
       assert.equal((await server.counts()).requests, requests, "nothing was sent to the token endpoint");
@@ -251,10 +253,19 @@ scene("closing the popup ends the login with an error of its own", async (contex
   assert.equal((await result()).error, "popup_closed");
 });
 
-scene("a redirect URI of another origin is refused before a window is of any use", async (context) => {
+scene("a redirect URI of another origin, or none at all, is refused before a window is of any use", async (context) => {
   const page = await open(context, own);
-  const elsewhere = { ...own.login, redirectUri: "https://elsewhere.example/" };
-  assert.equal((await page.evaluate((login) => harness.redirect(login), elsewhere)).error, "redirect_elsewhere");
+  const refused = {
+    "https://elsewhere.example/": "redirect_elsewhere",
+    // A browser reads no such name, so that not even its origin can be told.
+    "https://xn--a/": "redirect_elsewhere",
+    "http://": "invalid_redirect",
+    "/callback": "invalid_redirect",
+  };
+  for (const [redirectUri, code] of Object.entries(refused)) {
+    const result = await page.evaluate((login) => harness.redirect(login), { ...own.login, redirectUri });
+    assert.equal(result.error, code, redirectUri);
+  }
 });
 
 scene("by default a login is in the memory of the page, and in nothing that the browser keeps", async (context) => {

@@ -217,7 +217,7 @@ async function told(work) {
     return { ok: true };
   } catch (error) {
     if (!(error instanceof KraubeError)) throw error;
-    return { error: error.code, message: error.message, hint: error.hint, detail: error.failure?.detail ?? null };
+    return { error: error.code, message: error.message, hint: error.hint, type: error.failure?.type ?? null, detail: error.failure?.detail ?? null };
   }
 }
 

@@ -71,14 +71,29 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
 
     test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
-      const { error, hint } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
-      assert.equal(error, "logged_out");
+      const { error, hint, type } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
+      assert.deepEqual([error, type], ["logged_out", "login_required"]);
       assert.match(hint, /kraube login/);
       const missing = await scene("command_fails", { command: join(place.path, "missing") });
       assert.equal(missing.error, "command_missing");
       // No program, and an argument that none can have.
       for (const options of [{ command: place.path }, { command: kraube, credentials: "a\0b" }]) {
         assert.equal((await scene("command_fails", options)).error, "command_not_run");
+      }
+      const codes = {
+        1: ["command_failed", null],
+        4: ["logged_out", "login_required"],
+        5: ["refused", "login_required"],
+        6: ["in_doubt", "uncertain"],
+        7: ["unavailable", "unavailable"],
+        8: ["account_changed", "account_changed"],
+        9: ["unsaved", "unsaved"],
+      };
+      for (const [status, expected] of Object.entries(codes)) {
+        const command = join(place.path, `ends-with-${status}`);
+        await writeFile(command, `#!/bin/sh\necho 'error: as it is' >&2\nexit ${status}\n`, { mode: 0o755 });
+        const { error, type, message } = await scene("command_fails", { command });
+        assert.deepEqual([error, type, message], [...expected, "as it is"], status);
       }
       const silent = join(place.path, "silent");
       await writeFile(silent, "#!/bin/sh\necho not-json-but-a-secret\n");
