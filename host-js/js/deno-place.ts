@@ -193,6 +193,7 @@ async function createDirectories(path: string): Promise<void> {
   await created.catch((error: unknown) => {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw notCreated(path, error);
   });
+  // Names can be made in a directory that may not be opened.
   await syncDirectory(directory).catch((error: StoreFailure) => {
     if (error.code !== "store_denied") throw error;
   });

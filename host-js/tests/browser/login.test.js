@@ -253,7 +253,7 @@ scene("closing the popup ends the login with an error of its own", async (contex
   assert.equal((await result()).error, "popup_closed");
 });
 
-scene("a redirect URI of another origin, or none at all, is refused before a window is of any use", async (context) => {
+scene("a redirect URI of another origin is refused before a window is of any use", async (context) => {
   const page = await open(context, own);
   const refused = {
     "https://elsewhere.example/": "redirect_elsewhere",
