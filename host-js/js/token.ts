@@ -6,7 +6,8 @@ export interface Tokens {
   /**
    * A living access token.
    *
-   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}.
+   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. Where `signal` ends the wait, its reason is
+   *   thrown as it is.
    */
   token(options?: TokenOptions): Promise<Token>;
   /**
