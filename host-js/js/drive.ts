@@ -18,24 +18,28 @@ export interface Kept {
 
 /**
  * Drives a run to its outcome. The lock lives in this frame, so every way out releases it, unless the run keeps
- * something. `before` sees the run before each of its actions.
+ * something. `kept` is what the run was begun with: where the run breaks down, the lock goes back there. `before` sees the
+ * run before each of its actions.
  */
 export async function drive<Outcome>(
   run: Run<Outcome>,
   store: Store,
-  guard?: Guard,
+  kept?: Kept,
   before?: () => void,
 ): Promise<Driven<Outcome>> {
-  const frame: Frame = { store, guard };
+  const frame: Frame = { store, guard: kept?.guard };
   try {
     for (let next = run.next; ; next = run.step(await perform(next.action, frame))) {
       if ("done" in next) {
-        const kept = run.keeps ? { run, guard: frame.guard } : undefined;
-        if (kept !== undefined) frame.guard = undefined;
-        return { outcome: next.done, kept };
+        const keeps = run.keeps ? { run, guard: frame.guard } : undefined;
+        if (keeps !== undefined) frame.guard = undefined;
+        return { outcome: next.done, kept: keeps };
       }
       before?.();
     }
+  } catch (error) {
+    if (kept !== undefined) [kept.guard, frame.guard] = [frame.guard, undefined];
+    throw error;
   } finally {
     frame.guard?.release();
   }

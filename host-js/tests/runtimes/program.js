@@ -50,6 +50,36 @@ const scenes = {
     return { served, stored: await read() };
   },
 
+  /** What cannot begin, or breaks down, while new tokens are stored nowhere. */
+  async unsaved_kept({ credentials }) {
+    const store = ownStore();
+    const source = new TokenSource(store, { policy: { saveTime: 50, savePause: 10, deadline: 5000 } });
+    await source.install({ type: "credentials", credentials });
+    const { write } = store;
+    let writes = 0;
+    store.write = (...parameters) => {
+      writes += 1;
+      if (writes > 1) throw new StoreFailure("store_full", "no room");
+      return write(...parameters);
+    };
+    const served = (await source.token()).expose();
+    const failures = [
+      await told(source.install({ type: "nothing" })),
+      await told(new TokenSource(store, { defaultClient: { name: "no client" } }).token()),
+    ];
+    // No answer that there can be: the run ends in the middle.
+    const { fetch } = globalThis;
+    globalThis.fetch = async () => ({ status: "none", headers: new Headers(), body: null });
+    failures.push(await told(source.logout()));
+    globalThis.fetch = fetch;
+    const { locked } = store;
+    store.write = write;
+    const read = async () => JSON.parse(await store.read()).accessToken;
+    while ((await read()) !== served) await new Promise((resolve) => setTimeout(resolve, 20));
+    source.reject(served);
+    return { failures: failures.map(({ error }) => error), locked, next: await told(source.token()) };
+  },
+
   /** A token endpoint that answers nothing of use. */
   async hostile({ credentials, answer }) {
     const counts = { asked: 0, elsewhere: 0 };
@@ -148,6 +178,9 @@ function ownStore() {
   const current = async () => (blob === null ? null : revision(blob));
   return {
     key: "own",
+    get locked() {
+      return locked;
+    },
     async lock(wait, seen) {
       const end = performance.now() + wait;
       for (;;) {

@@ -56,6 +56,16 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.match(stderr, /cannot be stored/);
     });
 
+    test("a call that cannot begin, or breaks down, loses neither the new tokens that are not stored yet nor their lock", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
+      const { failures, locked, next } = await scene("unsaved_kept", options, { signal: AbortSignal.timeout(30_000) });
+      assert.deepEqual([failures, locked], [["misuse", "misuse", "misuse"], true]);
+      assert.equal(next.error, "too_soon", "the lock is free again");
+      const after = await server.counters();
+      assert.deepEqual([after.rotations - before.rotations, after.replays - before.replays], [1, 0]);
+    });
+
     test("the command gives the token, and takes the one that was rejected through standard input", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
       const login = await server.login();
