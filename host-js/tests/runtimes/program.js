@@ -67,6 +67,10 @@ const scenes = {
       await told(source.install({ type: "nothing" })),
       await told(new TokenSource(store, { defaultClient: { name: "no client" } }).token()),
     ];
+    const { delete: remove } = store;
+    store.delete = () => "gone";
+    const { type: logout } = await source.logout({ revoke: false });
+    store.delete = remove;
     // No answer that there can be: the run ends in the middle.
     const { fetch } = globalThis;
     globalThis.fetch = async () => ({ status: "none", headers: new Headers(), body: null });
@@ -77,7 +81,68 @@ const scenes = {
     const read = async () => JSON.parse(await store.read()).accessToken;
     while ((await read()) !== served) await new Promise((resolve) => setTimeout(resolve, 20));
     source.reject(served);
-    return { failures: failures.map(({ error }) => error), locked, next: await told(source.token()) };
+    return { failures: failures.map(({ error }) => error), logout, locked, next: await told(source.token()) };
+  },
+
+  /** A store that does once what no store may do, when the new tokens are there. */
+  async odd_store({ logins }) {
+    const wrong = new StoreFailure("store_io", "");
+    wrong.message = { text: "no" };
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const thrown = {
+      code: new StoreFailure("ETIMEDOUT", "the database is away"),
+      message: wrong,
+      surrogate: new StoreFailure("store_io", "\ud800"),
+      name: Object.assign(new Error(), { name: Symbol("name") }),
+      nothing: undefined,
+      proxy: revoked.proxy,
+    };
+    const throwing = Object.entries(thrown).map(([name, value]) => [`throws: ${name}`, { write: () => Promise.reject(value) }]);
+    const written = [undefined, null, 7, "done", {}].map((value) => [`writes: ${value}`, { write: () => value }]);
+    const found = [undefined, 7, true, "\ud800", {}, new ArrayBuffer(2)].map((value) => [`reads: ${value}`, { write: () => "conflict", read: () => value }]);
+    const release = [
+      ["releases: throws", { release: () => { throw new Error("no"); } }],
+      ["releases: rejects", { release: async () => { throw new Error("no"); } }],
+    ];
+    const oddities = [...throwing, ...written, ...found, ...release];
+    const results = oddities.map(async ([name, odd], at) => {
+      const store = Object.assign(ownStore(), { key: name });
+      const source = new TokenSource(store);
+      await source.install({ type: "credentials", credentials: logins[at] });
+      const { lock, read, write } = store;
+      let writes = 0;
+      store.write = (...parameters) => {
+        writes += 1;
+        if (writes !== 2) return write(...parameters);
+        if (odd.read !== undefined) {
+          store.read = () => {
+            store.read = read;
+            return odd.read();
+          };
+        }
+        return odd.write ? odd.write() : write(...parameters);
+      };
+      store.lock = async (...parameters) => {
+        const guard = await lock(...parameters);
+        return { release: () => (guard.release(), odd.release?.()) };
+      };
+      const token = await source.token().then((token) => token.expose(), (error) => error);
+      const stored = JSON.parse(await read()).accessToken;
+      if (token !== stored || stored === logins[at].accessToken) return `${name}: ${token}`;
+    });
+    return { count: oddities.length, failures: (await Promise.all(results)).filter(Boolean) };
+  },
+
+  /** A lock that is none. */
+  async odd_lock({ credentials }) {
+    const results = [];
+    for (const guard of [undefined, null, 7, "held", "yes", {}]) {
+      const store = Object.assign(ownStore(), { lock: () => guard });
+      await store.write(null, await new MemoryStore(credentials).read(), 0);
+      results.push((await told(new TokenSource(store).token())).error);
+    }
+    return results;
   },
 
   /** A token endpoint that answers nothing of use. */

@@ -59,11 +59,28 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
     test("a call that cannot begin, or breaks down, loses neither the new tokens that are not stored yet nor their lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
-      const { failures, locked, next } = await scene("unsaved_kept", options, { signal: AbortSignal.timeout(30_000) });
-      assert.deepEqual([failures, locked], [["misuse", "misuse", "misuse"], true]);
+      const { failures, logout, locked, next } = await scene("unsaved_kept", options, { signal: AbortSignal.timeout(30_000) });
+      assert.deepEqual([failures, logout, locked], [["misuse", "misuse", "misuse"], "still_stored", true]);
       assert.equal(next.error, "too_soon", "the lock is free again");
       const after = await server.counters();
       assert.deepEqual([after.rotations - before.rotations, after.replays - before.replays], [1, 0]);
+    });
+
+    test("whatever a store does when the new tokens are there, they are served and stored", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const logins = [];
+      for (let count = 0; count < 20; count += 1) logins.push({ ...(await server.login()), expiresAt: 1 });
+      const { count, failures } = await scene("odd_store", { logins });
+      assert.deepEqual(failures, []);
+      const after = await server.counters();
+      assert.deepEqual([after.refresh_requests - before.refresh_requests, after.replays - before.replays], [count, 0]);
+    });
+
+    test("a lock that is none is refused, and spends nothing", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const results = await scene("odd_lock", { credentials: { ...(await server.login()), expiresAt: 1 } });
+      assert.deepEqual(new Set(results), new Set(["no_lock"]), results.join());
+      assert.equal((await server.counters()).token_requests, before.token_requests);
     });
 
     test("the command gives the token, and takes the one that was rejected through standard input", { timeout: 60_000 }, async (context) => {
