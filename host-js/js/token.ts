@@ -1,12 +1,13 @@
 /** The access token as a program holds it, and whoever gives one. */
 import type { Failure, Millis, Ready, Timestamp } from "./core.js";
+import { KraubeError } from "./core.js";
 
 /** Something that gives living access tokens. */
 export interface Tokens {
   /**
    * A living access token.
    *
-   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}.
+   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. `misuse`: `minValid` is no such time.
    */
   token(options?: TokenOptions): Promise<Token>;
   /**
@@ -18,10 +19,17 @@ export interface Tokens {
 
 /** What a caller may ask for. */
 export interface TokenOptions {
-  /** The token shall live for at least this long, wherever the server issues such. */
+  /** The token shall live for at least this long, wherever the server issues such: zero or more, zero by default. */
   minValid?: Millis;
   /** Ends the wait of this caller, and of nobody else: a refresh that is under way goes on. */
   signal?: AbortSignal;
+}
+
+/** `minValid`, as every {@link Tokens} reads it; at most what is written without an exponent, as the command wants it. */
+export function minValidOf(options: TokenOptions): Millis {
+  const asked: unknown = options.minValid ?? 0;
+  if (typeof asked === "number" && asked >= 0) return Math.min(asked, Number.MAX_SAFE_INTEGER);
+  throw new KraubeError({ code: "misuse", message: "minValid must be a number of milliseconds that is not negative" });
 }
 
 /** A living access token. It does not show itself to a console, a template or `JSON.stringify`: {@link expose} it where it belongs. */

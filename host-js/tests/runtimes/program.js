@@ -185,6 +185,17 @@ const scenes = {
     return { first: first.expose(), same: same.expose(), second: second.expose() };
   },
 
+  /** Times that are none, with a token in memory and without; and the longest. */
+  async min_valid({ credentials, command }) {
+    const sources = [new TokenSource(new MemoryStore(credentials)), new TokenSource(), new CommandSource(command)];
+    sources.push(new CommandSource({ command: "/missing" }));
+    for (const source of sources) await told(source.token());
+    const ask = (minValid) => Promise.all(sources.map(async (source) => (await told(source.token({ minValid }))).error ?? "ok"));
+    const none = [];
+    for (const minValid of [-1, NaN, -Infinity, "60000", 1n]) none.push(...(await ask(minValid)));
+    return { none, absent: await ask(null), longest: [...(await ask(1e300)), ...(await ask(Infinity))] };
+  },
+
   command_fails: (options) => told(new CommandSource(options).token()),
 
   async fetch({ credentials, resource, control }) {

@@ -96,6 +96,18 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.equal((await server.counters()).rotations - before.rotations, 1);
     });
 
+    test("how long a token shall live is read alike by each source: what is no such time is refused", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const credentials = await server.login();
+      await place.store(credentials);
+      const options = { credentials, command: { command: kraube, credentials: place.file } };
+      const settings = { env: place.env, signal: AbortSignal.timeout(30_000) };
+      const { none, absent, longest } = await scene("min_valid", options, settings);
+      assert.deepEqual(none, Array(20).fill("misuse"));
+      const each = ["ok", "logged_out", "ok", "command_missing"];
+      assert.deepEqual([absent, longest], [each, [...each, ...each]]);
+    });
+
     test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
       const { error, hint } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
