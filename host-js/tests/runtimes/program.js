@@ -9,6 +9,15 @@ const scenes = {
     return { tokens, adopted: (await source.token()).expose() };
   },
 
+  /** Two who are the first to read, and a login that is none. */
+  async memory_first({ credentials }) {
+    const source = new TokenSource(new MemoryStore(credentials));
+    const first = await Promise.all([source.status(), source.status(), source.status()]);
+    const none = new TokenSource(new MemoryStore({ accessToken: 7 }));
+    const states = [...first, await none.status(), await none.status()].map(({ state }) => state);
+    return { states, none: await told(none.token()) };
+  },
+
   async own_store({ credentials, times }) {
     const store = ownStore();
     const sources = [1, 2].map(() => new TokenSource(store, { policy: { rejectFloor: 0 } }));

@@ -30,6 +30,12 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.equal((await server.counters()).refresh_requests - before.refresh_requests, 1);
     });
 
+    test("a login in memory is there for all who are the first to read it", { timeout: 60_000 }, async () => {
+      const { states, none } = await scene("memory_first", { credentials: await server.login() });
+      assert.deepEqual(states, ["valid", "valid", "valid", "unreadable", "unreadable"]);
+      assert.deepEqual([none.error, none.detail], ["store", "KraubeError: credentials.accessToken must be a string"]);
+    });
+
     test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
