@@ -46,7 +46,8 @@ export class CommandSource implements Tokens {
 
   reject(token: Token | string): void {
     const text = typeof token === "string" ? token : token.expose();
-    if (this.#token !== null && this.#token.expose() !== text) return;
+    const newest = this.#token?.expose() ?? this.#rejected;
+    if (newest !== null && newest !== text) return;
     this.#rejected = text;
     this.#token = null;
   }

@@ -12,7 +12,7 @@ export interface Tokens {
   token(options?: TokenOptions): Promise<Token>;
   /**
    * A resource answered 401 to this token. The next call adopts what another tab or process has stored since, or
-   * refreshes once. A token that is not the newest one any more is passed over.
+   * refreshes once. A token that is not the newest one any more is passed over, so that the newest stays rejected.
    */
   reject(token: Token | string): void;
 }

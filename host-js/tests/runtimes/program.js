@@ -18,6 +18,23 @@ const scenes = {
     return { states, none: await told(none.token()) };
   },
 
+  /** A resource answers 401 to the newest token, and late to the one before. */
+  async rejected_late({ credentials, command }) {
+    const own = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });
+    const sources = { own, command: new CommandSource(command) };
+    const results = {};
+    for (const [name, source] of Object.entries(sources)) {
+      const old = await source.token();
+      source.reject(old);
+      const last = await source.token();
+      source.reject(last);
+      source.reject(old);
+      const next = await source.token().then((token) => token.expose(), (error) => error.code);
+      results[name] = next === last.expose() ? "the rejected one" : next.length > 20 ? "another one" : next;
+    }
+    return results;
+  },
+
   async own_store({ credentials, times }) {
     const store = ownStore();
     const sources = [1, 2].map(() => new TokenSource(store, { policy: { rejectFloor: 0 } }));

@@ -36,6 +36,15 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual([none.error, none.detail], ["store", "KraubeError: credentials.accessToken must be a string"]);
     });
 
+    test("a rejected token stays rejected when an older one is rejected late", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      await place.store(await server.login(), { obtainedAt: 1 });
+      const options = { credentials: await server.login(), command: { command: kraube, credentials: place.file } };
+      const results = await scene("rejected_late", options, { env: place.env });
+      // The command leaves alone what it has refreshed a moment ago.
+      assert.deepEqual(results, { own: "another one", command: "unavailable" });
+    });
+
     test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
