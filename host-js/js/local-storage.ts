@@ -8,7 +8,7 @@
 import type { Millis, Revision } from "./core.js";
 import { pause } from "./drive.js";
 import { webLocks } from "./locks.js";
-import { WebStore } from "./web-store.js";
+import { failure, WebStore } from "./web-store.js";
 
 /** A write is announced for so long. */
 const ANNOUNCED = 5000;
@@ -34,10 +34,16 @@ export class LocalStorageStore extends WebStore {
   override async lock(wait: Millis, seen: Revision | null) {
     const guard = await super.lock(wait, seen);
     if (typeof guard === "string") return guard;
-    const end = performance.now() + LATE;
-    const announced = await this.#announced();
-    while (this.#seen() < announced && performance.now() < end) await pause(2);
-    return guard;
+    try {
+      const end = performance.now() + LATE;
+      const announced = await this.#announced();
+      while (this.#seen() < announced && performance.now() < end) await pause(2);
+      return guard;
+    } catch (error) {
+      // Nobody else would let go of it.
+      guard.release();
+      throw failure(error);
+    }
   }
 
   protected async get() {

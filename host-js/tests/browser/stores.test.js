@@ -63,3 +63,31 @@ test("what is no serial number is none: the next write has one", { timeout: 60_0
     assert.ok(pair.every((serial) => /^[1-9][0-9]*$/.test(serial)), JSON.stringify(serials));
   }
 });
+
+test("a lock that cannot be used is let go, and said so", { timeout: 60_000 }, async () => {
+  const results = await page.evaluate(async () => {
+    const denied = () => {
+      throw new DOMException("not here", "SecurityError");
+    };
+    // As in a page that may store nothing, in a worker, and in a page that goes.
+    const faults = [
+      [Storage.prototype, "getItem", denied],
+      [window, "localStorage", undefined],
+      [navigator.locks, "query", () => Promise.reject(new DOMException("gone", "InvalidStateError"))],
+    ];
+    const results = [];
+    for (const [object, name, value] of faults) {
+      const before = Object.getOwnPropertyDescriptor(object, name);
+      Object.defineProperty(object, name, { value, configurable: true });
+      const undo = () => (before === undefined ? delete object[name] : Object.defineProperty(object, name, before));
+      const store = new harness.kraube.LocalStorageStore("a");
+      const error = await store.lock(5000, null).catch((error) => error);
+      undo();
+      const next = await store.lock(5000, null);
+      if (next !== "timed_out") next.release();
+      results.push([error instanceof harness.kraube.StoreFailure, error.code, next === "timed_out"]);
+    }
+    return results;
+  });
+  assert.deepEqual(results, [[true, "store_denied", false], [true, "store_io", false], [true, "store_io", false]]);
+});
