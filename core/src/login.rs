@@ -259,7 +259,7 @@ impl Pending {
     pub fn save(&self, now: Timestamp) -> Option<Blob> {
         let client = self.client.to_json();
         let created = now.0.to_string();
-        let (version, dpop) = saved_as(self.dpop);
+        let (version, dpop) = self.dpop.saved_as();
         let version = version.to_string();
         let saved = json::object(&[
             ("version", Some(Value::Json(&version))),
@@ -282,11 +282,11 @@ impl Pending {
         let mut members = Members::parse(bytes).ok_or(RestoreError::Unreadable)?;
         let version: Option<u64> = members.value("version", json::whole);
         let version = version.filter(|_| members.fits()).ok_or(RestoreError::Unreadable)?;
-        if version != SAVED_VERSION && version != saved_as(DEMANDED).0 {
+        if !(1..=Demand::MOST.saved_as().0).contains(&version) {
             return Err(RestoreError::Version);
         }
         let saved = Saved::read(members).ok_or(RestoreError::Unreadable)?;
-        if version != saved_as(saved.dpop).0 {
+        if version != saved.dpop.saved_as().0 {
             return Err(RestoreError::Version);
         }
         let created = saved.created;
@@ -542,25 +542,6 @@ impl fmt::Display for RestoreError {
 }
 
 impl core::error::Error for RestoreError {}
-
-const SAVED_VERSION: u64 = 1;
-
-/// The version of a login whose tokens are to be bound to a key, and how that is said: other versions of kraube must not
-/// take it up and ask for tokens that are not.
-#[cfg(feature = "dpop")]
-fn saved_as(dpop: Demand) -> (u64, Option<&'static str>) {
-    if dpop.is_made() { (2, Some("true")) } else { (SAVED_VERSION, None) }
-}
-
-#[cfg(not(feature = "dpop"))]
-fn saved_as(_dpop: Demand) -> (u64, Option<&'static str>) {
-    (SAVED_VERSION, None)
-}
-
-#[cfg(feature = "dpop")]
-const DEMANDED: Demand = Demand::BOUND;
-#[cfg(not(feature = "dpop"))]
-const DEMANDED: Demand = Demand::NONE;
 
 /// What [`Pending::save`] writes.
 struct Saved {

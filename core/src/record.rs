@@ -129,7 +129,7 @@ pub struct Record {
     pub(crate) refused: Option<Refusal>,
     /// Members of others: name and JSON text. They may hold secrets.
     unknown: Vec<(String, Secret)>,
-    unknown_inside: Vec<(String, Secret)>,
+    pub(crate) unknown_inside: Vec<(String, Secret)>,
 }
 
 /// The mark: a run is about to spend the refresh token, or died while it did.
@@ -293,12 +293,7 @@ impl Record {
 
     /// Whether the tokens are bound to a key (RFC 9449): each request with them needs a proof.
     pub fn is_bound(&self) -> bool {
-        #[cfg(feature = "dpop")]
-        return self.binding.is_some();
-        #[cfg(not(feature = "dpop"))]
-        return dpop::is_in(self.unknown_inside.iter().map(|(name, _)| name.as_str()))
-            && self.refresh_token.is_none()
-            && self.access_token.is_none();
+        dpop::is_bound(self)
     }
 
     /// The access token and its expiry, where both are there.

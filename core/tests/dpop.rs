@@ -82,6 +82,7 @@ mod on {
     use kraube_core::record::LoginId;
     use kraube_core::secret::Secret;
     use kraube_core::time::{Millis, Now, Timestamp};
+    use kraube_core::token::{Answer, read_answer};
     use serde_json::{Value, json};
 
     fn key() -> Key {
@@ -248,6 +249,32 @@ mod on {
         let dpop = &stored["kraube"]["dpop"];
         assert_eq!((&dpop["refreshToken"], &dpop["nonce"]), (&json!("r1"), &json!("n2")));
         assert_eq!(dpop["key"]["x"], serde_json::from_str::<Value>(KEY).expect("JSON")["x"]);
+    }
+
+    /// What is said of an error of this code by the server, in a run whose tokens are bound.
+    fn said_of_a_bound_run(code: &str) -> String {
+        let (machine, _) = to_the_exchange(|_| ());
+        let refusal = answer(401, None, &format!(r#"{{"error":"{code}"}}"#));
+        let Step::Continue(machine, Action::Write { .. }) = machine.step(refusal, now()) else {
+            panic!("it is parked")
+        };
+        match machine.step(Input::Wrote(Ok(())), now()) {
+            Step::Done(Outcome::Failed(failure)) => failure.to_string(),
+            other => panic!("it has no token: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn l2_a_server_that_wants_a_key_is_said_to_want_one_where_there_is_none() {
+        for code in ["use_dpop_nonce", "invalid_dpop_proof", "invalid_client"] {
+            let response = common::json(401, format!(r#"{{"error":"{code}"}}"#));
+            let Answer::ClientRejected { detail } = read_answer(&common::client(Default::default()), &response, now())
+            else {
+                panic!("{code} refuses no grant")
+            };
+            assert_eq!(detail.contains("--dpop"), code != "invalid_client", "{detail}");
+            assert!(!said_of_a_bound_run(code).contains("--dpop"));
+        }
     }
 
     #[test]

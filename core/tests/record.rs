@@ -227,3 +227,9 @@ fn a_login_is_saved_with_all_that_it_is_known_by() {
     assert_eq!((status.scope.as_deref(), status.refreshable), (Some("s"), true));
     assert_eq!(status.login, None, "another program may store it; the id is given where it is installed");
 }
+
+#[test]
+fn a_run_is_told_as_its_mark_tells_it() {
+    let (_, writes) = refresh(&golden());
+    assert!(writes[0].contains(&format!(r#""run": "{:?}""#, RunId(0xabc))), "{}", writes[0]);
+}

@@ -1,6 +1,6 @@
 /** Tokens from the `kraube` command, for runtimes that cannot take the lock of the credentials file themselves. */
 import { spawn } from "node:child_process";
-import type { Core } from "./core.js";
+import type { Core, Failure } from "./core.js";
 import { KraubeError, load } from "./core.js";
 import type { TokenOptions, Tokens } from "./token.js";
 import { minValidOf, Token } from "./token.js";
@@ -17,6 +17,10 @@ export interface CommandOptions {
 /**
  * Asks the `kraube` command (`kraube token`), which shares one login with every process of the machine. A token that has
  * more than the usual minute left is kept in memory, and callers who ask at the same time share one process.
+ *
+ * Its errors have what the exit code of the command tells: whatever a token is unavailable for, the code is `unavailable`,
+ * the reason is in the message alone, and when to try again is not known. Where no such exit code came the code is
+ * `command_missing`, `command_not_run`, `command_failed` or `command_unreadable`, and there is no `failure`.
  */
 export class CommandSource implements Tokens {
   readonly #command: string;
@@ -71,21 +75,14 @@ export class CommandSource implements Tokens {
 /** Runs the command. The rejected token goes through standard input, where no other user sees it. */
 function run(command: string, parameters: string[], input: string | null): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, parameters, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+    const child = start(command, parameters);
+    child.on("error", (error: Error) => reject(notRun(command, error)));
     const output: { out: string; error: string } = { out: "", error: "" };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output.out += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (output.error += text));
+    // At the limit of open files a child is returned that has no streams.
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (output.out += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (output.error += text));
     // It may end without having read it.
-    child.stdin.on("error", nothing).end(input ?? "");
-    child.on("error", (error: Error) =>
-      reject(
-        new KraubeError({
-          code: "command_missing",
-          message: `the command ${command} cannot be run: ${error.message}`,
-          hint: "install kraube, or say where it is with `command`",
-        }),
-      ),
-    );
+    child.stdin?.on("error", nothing).end(input ?? "");
     child.on("close", (status: number | null) => {
       if (status === 0) resolve(output.out);
       else reject(failure(status, output.error));
@@ -93,14 +90,35 @@ function run(command: string, parameters: string[], input: string | null): Promi
   });
 }
 
-/** The exit codes of the command that say what a caller may do next. */
-const CODES: Record<number, string> = {
-  4: "logged_out",
-  5: "refused",
-  6: "in_doubt",
-  7: "unavailable",
-  8: "account_changed",
-  9: "unsaved",
+function start(command: string, parameters: string[]) {
+  try {
+    return spawn(command, parameters, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+  } catch (error) {
+    throw notRun(command, error);
+  }
+}
+
+/** Nothing was run. */
+function notRun(command: string, error: unknown): KraubeError {
+  const { code, message } = error as Error & { code?: string };
+  const missing = code === "ENOENT";
+  return new KraubeError({
+    code: missing ? "command_missing" : "command_not_run",
+    message: `the command ${command} cannot be run: ${message}`,
+    hint: missing
+      ? "install kraube, or say where it is with `command`"
+      : "check that this user may run it, and that the limits of open files and processes leave room for it",
+  });
+}
+
+/** The exit codes of the command that say what a caller may do next, by the name that is as near as they tell. */
+const CODES: Record<number, { code: string; type: Failure["type"] }> = {
+  4: { code: "logged_out", type: "login_required" },
+  5: { code: "refused", type: "login_required" },
+  6: { code: "in_doubt", type: "uncertain" },
+  7: { code: "unavailable", type: "unavailable" },
+  8: { code: "account_changed", type: "account_changed" },
+  9: { code: "unsaved", type: "unsaved" },
 };
 
 /** What the command said, which never holds a secret. */
@@ -109,11 +127,11 @@ function failure(status: number | null, text: string): KraubeError {
     const found = text.split("\n").find((line) => line.startsWith(mark));
     return found === undefined ? null : found.slice(mark.length).trim();
   };
-  return new KraubeError({
-    code: CODES[status ?? -1] ?? "command_failed",
-    message: line("error:") ?? `the kraube command ended with ${status ?? "a signal"}`,
-    hint: line("hint:"),
-  });
+  const message = line("error:") ?? `the kraube command ended with ${status ?? "a signal"}`;
+  const words = { message, hint: line("hint:") };
+  const known = CODES[status ?? -1];
+  if (known === undefined) return new KraubeError({ code: "command_failed", ...words });
+  return new KraubeError({ ...known, ...words, detail: null, retryAt: null, login: null });
 }
 
 function read(output: string) {

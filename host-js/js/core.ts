@@ -489,21 +489,24 @@ export interface Status {
   client: Client | null;
 }
 
-/** What went wrong, in the words of the core: `code` is stable, `hint` says what to do next. Never holds a secret. */
+/** What went wrong, in the words of the core. Never holds a secret. */
 export class KraubeError extends Error {
   /** The stable name, the same on every host. */
   readonly code: string;
-  /** What to do about it. */
+  /** What to do about it, where there is something to say. */
   readonly hint: string | null;
-  /** All that the core said, where it was a verdict. */
+  /**
+   * What may be done next: of a token that is not to be had, and of a login that cannot be stored or ended. `null` of all
+   * other errors, such as those of a login before it is stored.
+   */
   readonly failure: Failure | null;
 
-  constructor(error: { code: string; message: string; hint?: string | null } | Failure) {
+  constructor(error: { code: string; message: string; hint?: string | null; type?: never } | Failure) {
     super(error.message);
     this.name = "KraubeError";
     this.code = error.code;
     this.hint = error.hint ?? null;
-    this.failure = "type" in error ? error : null;
+    this.failure = error.type === undefined ? null : error;
   }
 }
 
@@ -660,7 +663,7 @@ function write(value: object): string {
 }
 
 function read<T>(json: string): T {
-  const value = JSON.parse(json) as T & { error?: Failure };
+  const value = JSON.parse(json) as T & { error?: { code: string; message: string } };
   if (value.error) throw new KraubeError(value.error);
   return value;
 }

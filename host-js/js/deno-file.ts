@@ -7,7 +7,7 @@ import type { Millis, Revision } from "./core.js";
 import { load } from "./core.js";
 import { pause } from "./drive.js";
 import type { Place } from "./deno-place.js";
-import { canonical, defaultPath, failed, follow, isAt, place, placeOf, refused } from "./deno-place.js";
+import { canonical, defaultPath, failed, follow, isAt, place, placeOf, refused, syncDirectory } from "./deno-place.js";
 import type { Guard, Store } from "./store.js";
 import { StoreFailure } from "./store.js";
 
@@ -21,6 +21,10 @@ const LONGEST = 1024 * 1024;
  * Permissions: `--allow-read` and `--allow-write` for the **directory** of the file, `--allow-sys=uid`, and `--allow-net` for
  * the host of the token endpoint; where the path is not given, also
  * `--allow-env=KRAUBE_CREDENTIALS_PATH,XDG_CONFIG_HOME,HOME`.
+ *
+ * Where the directory is missing it is created, of mode 0700, once there is something to store; one above it that is
+ * missing as well has to be allowed too. A new directory is durable where Deno may read the one above it, and otherwise
+ * as soon as the system writes that by itself.
  */
 export class FileStore implements Store {
   readonly key: string;
@@ -95,8 +99,11 @@ export class FileStore implements Store {
     try {
       if (reserve > 0) {
         const room = await fresh(at.next);
-        await fill(room, new Uint8Array(reserve), at.next);
-        room.close();
+        try {
+          await fill(room, new Uint8Array(reserve), at.next);
+        } finally {
+          room.close();
+        }
       }
       const room = reserve > 0 ? null : await reserved(at.next);
       const from = room === null ? at.temp : at.next;
@@ -226,8 +233,13 @@ async function fresh(path: string): Promise<Deno.FsFile> {
   try {
     await discard(path);
     const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-    // The umask can take bits away, an inherited access list can add some.
-    if (Deno.build.os !== "windows") await Deno.chmod(path, 0o600);
+    try {
+      // The umask can take bits away, an inherited access list can add some.
+      if (Deno.build.os !== "windows") await Deno.chmod(path, 0o600);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     return file;
   } catch (error) {
     throw failed("create", path, error);
@@ -242,26 +254,11 @@ async function reserved(path: string): Promise<Deno.FsFile | null> {
     const ours = meta.uid === null || meta.uid === Deno.uid();
     if (!meta.isFile || !private_ || !ours || (meta.nlink ?? 1) > 1) return null;
     const file = await Deno.open(path, { write: true });
-    if (await isAt(file, path)) return file;
+    if (await isAt(file, path).catch(() => false)) return file;
     file.close();
     return null;
   } catch {
     return null;
-  }
-}
-
-/** Makes the names in a directory durable. */
-async function syncDirectory(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  const directory = await Deno.open(path, { read: true }).catch((error: unknown) => { throw failed("make durable", path, error); });
-  try {
-    await directory.sync();
-  } catch (error) {
-    const { code } = error as { code?: string };
-    // Some file systems cannot, and need not.
-    if (code !== "EINVAL" && code !== "ENOTSUP") throw failed("make durable", path, error);
-  } finally {
-    directory.close();
   }
 }
 

@@ -174,10 +174,50 @@ function parts(path: string): { directory: string; name: string } {
 
 /** Creates what is missing, each for us alone. What exists is left as it is. */
 async function createDirectories(path: string): Promise<void> {
-  if (await Deno.stat(path).then(() => true, () => false)) return;
+  const there = await Deno.stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw notCreated(path, error);
+    },
+  );
+  if (there) return;
   const { directory } = parts(path);
-  if (directory !== path) await createDirectories(directory);
-  await Deno.mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw failed("create the directory", path, error);
+  const create = () => Deno.mkdir(path, { mode: 0o700 });
+  // First this one alone: the permissions of Deno may end with it.
+  const created = create().catch(async (error: unknown) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    await createDirectories(directory);
+    await create();
   });
+  await created.catch((error: unknown) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw notCreated(path, error);
+  });
+  // Names can be made in a directory that may not be opened.
+  await syncDirectory(directory).catch((error: StoreFailure) => {
+    if (error.code !== "store_denied") throw error;
+  });
+}
+
+function notCreated(path: string, error: unknown): StoreFailure {
+  if (!(error instanceof Deno.errors.NotCapable)) return failed("create the directory", path, error);
+  const advice = "create it, or run Deno with --allow-read and --allow-write for it as well";
+  return new StoreFailure("store_denied", `cannot create the directory ${path}: Deno does not allow it; ${advice}`);
+}
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  try {
+    const directory = await Deno.open(path, { read: true });
+    try {
+      await directory.sync();
+    } finally {
+      directory.close();
+    }
+  } catch (error) {
+    const { code } = error as { code?: string };
+    // Some file systems cannot, and need not.
+    if (code !== "EINVAL" && code !== "ENOTSUP") throw failed("make durable", path, error);
+  }
 }

@@ -16,7 +16,8 @@ export interface FetchOptions {
  * an `Authorization` header of their own.
  *
  * Where the answer is 401, the token is rejected, another one is asked for, and the request is sent once more, if its
- * body can be sent twice: one that is a stream cannot, and the answer is returned as it is.
+ * body can be sent twice: one that is a stream cannot, and the answer is returned as it is. So is one of another origin
+ * that the request was redirected to: `fetch` takes the token along to none, so the answer says nothing about it.
  *
  * @throws {KraubeError} Each call: an origin that a token must not be sent to, or no token is to be had. Whatever `fetch` throws.
  */
@@ -28,15 +29,16 @@ export function fetchWithToken(source: Tokens, { allowedOrigins }: FetchOptions)
       origins = new Set(allowedOrigins.map((origin) => new URL(core.origin(origin)).origin));
     }
     // A body that is a stream is used up by this; the other members can be read again.
-    const replayable = canReplay(input, init);
+    const whole = isWhole(input, init);
     const first = new Request(input, init);
-    if (!origins.has(new URL(first.url).origin) || first.headers.has("authorization")) return fetch(first);
+    const { origin } = new URL(first.url);
+    if (!origins.has(origin) || first.headers.has("authorization")) return fetch(first);
     const { signal } = first;
     const token = await source.token({ signal });
     const answer = await fetch(withToken(first, token));
-    if (answer.status !== 401) return answer;
+    if (answer.status !== 401 || (answer.redirected && new URL(answer.url).origin !== origin)) return answer;
     source.reject(token);
-    if (!replayable) return answer;
+    if (!whole && first.method !== "GET" && first.method !== "HEAD") return answer;
     await answer.body?.cancel();
     return fetch(withToken(new Request(input, init), await source.token({ signal })));
   };
@@ -47,8 +49,11 @@ function withToken(request: Request, token: Token): Request {
   return request;
 }
 
-/** Whether the body is there as a whole. A `Request` shows its body as a stream, whatever it was made of. */
-function canReplay(input: RequestInfo | URL, init: RequestInit | undefined): boolean {
+/**
+ * Whether the body is there as a whole. A `Request` shows its body as a stream, whatever it was made of, and in Firefox
+ * does not show it at all.
+ */
+function isWhole(input: RequestInfo | URL, init: RequestInit | undefined): boolean {
   const body: unknown = init?.body ?? (input instanceof Request ? input.body : null);
   if (body === null || typeof body === "string") return true;
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return true;

@@ -24,14 +24,24 @@ export interface Attempt {
 /** Makes the authorization request. */
 export async function begin({ provider, redirectUri }: LoginOptions): Promise<Attempt> {
   const core = await load();
-  if (new URL(redirectUri, location.href).origin !== location.origin) {
+  const attempt = core.begin({ provider, redirect: { type: "page", uri: redirectUri } });
+  if (!isOurs(redirectUri)) {
     throw new KraubeError({
       code: "redirect_elsewhere",
       message: "the redirect URI is a page of another origin than this one",
       hint: "use a page of this origin, and register it at the server",
     });
   }
-  return core.begin({ provider, redirect: { type: "page", uri: redirectUri } });
+  return attempt;
+}
+
+/** A name that the browser does not read is none of its own. */
+function isOurs(uri: string): boolean {
+  try {
+    return new URL(uri).origin === location.origin;
+  } catch {
+    return false;
+  }
 }
 
 /** Judges the query of a page that the server may have sent the browser to. */
@@ -46,6 +56,11 @@ export async function judge(attempt: Pick<Attempt, "pending">, query: string): P
  * @throws {KraubeError} `denied`, or nothing could be stored.
  */
 export async function complete(source: TokenSource, verdict: Exclude<Verdict, { type: "ignored" }>): Promise<void> {
-  if (verdict.type === "denied") throw new KraubeError(verdict);
+  if (verdict.type === "denied") throw said(verdict);
   await source.install(verdict);
+}
+
+/** A verdict that brings no login, as an error. It says nothing about a login that is stored. */
+export function said({ code, message, ...more }: Exclude<Verdict, { type: "code" }>): KraubeError {
+  return new KraubeError({ code, message, hint: "hint" in more ? more.hint : null });
 }

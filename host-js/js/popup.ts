@@ -37,7 +37,8 @@ type Message = { kraube: "answer"; id: string; query: string } | { kraube: "take
  *
  * Answers that are not the awaited one (a wrong `state`, another issuer) change nothing; the login goes on.
  *
- * @throws {KraubeError} `popup_blocked`, `popup_closed`, `denied`; nothing could be stored.
+ * @throws {KraubeError} `popup_blocked`, `popup_closed`, `denied`; the provider or the redirect URI cannot be used; nothing
+ *   could be stored. Where `signal` ends the wait, its reason is thrown as it is.
  */
 export async function loginWithPopup(source: TokenSource, options: PopupOptions): Promise<void> {
   const popup = window.open("", "_blank", options.features ?? FEATURES);

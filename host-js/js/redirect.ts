@@ -1,7 +1,7 @@
 /** Login by sending the whole page to the server and back: {@link loginWithRedirect}, {@link finishLogin}. */
 import { KraubeError } from "./core.js";
 import type { Attempt, LoginOptions } from "./login.js";
-import { begin, complete, judge } from "./login.js";
+import { begin, complete, judge, said } from "./login.js";
 import { relay } from "./popup.js";
 import type { TokenSource } from "./source.js";
 
@@ -40,36 +40,60 @@ export type Finished =
 
 /**
  * Takes the answer of the authorization server, on the page of the redirect URI: for {@link loginWithRedirect} and for the
- * popup of `loginWithPopup` alike. Call it once, when the page has loaded. The code is taken out of the address bar and
- * out of the history, whatever comes of it.
+ * popup of `loginWithPopup` alike. Call it once, when the page has loaded.
  *
- * @throws {KraubeError} `denied`; an answer that belongs to no login of this tab (a login that is under way goes on);
- *   nothing could be stored.
+ * An answer has a `state`, and a `code` or an `error` (RFC 6749 sections 4.1.2 and 4.1.2.1); any other page is left as it
+ * is. The query of an answer is taken out of the address bar and out of the history, whatever comes of it. Whose answer it
+ * is, its `state` tells, also on another page than that of the redirect URI (a server may add a slash to the path); there
+ * the address keeps its path, and is not replaced by the redirect URI.
+ *
+ * @throws {KraubeError} `denied`; an answer that belongs to no login of this tab (a login that is under way goes on); the
+ *   login of this tab is too old (`pending_expired`), and forgotten; nothing could be stored.
  */
 export async function finishLogin(source: TokenSource): Promise<Finished> {
   const query = location.search;
-  if (!new URLSearchParams(query).has("state")) return "no_answer";
+  if (!isAnswer(query)) return "no_answer";
   const attempt = saved();
   // Not `location.href`: its query is the answer.
-  history.replaceState(history.state, "", attempt?.redirectUri ?? location.pathname);
-  const verdict = attempt === null ? null : await judge(attempt, query);
-  if (verdict !== null && verdict.type !== "ignored") {
-    // Before the code is sent: it may be used once, also where this page is reloaded meanwhile.
-    sessionStorage.removeItem(PENDING);
-    await complete(source, verdict);
-    return "logged_in";
+  history.replaceState(history.state, "", attempt !== null && isHere(attempt) ? attempt.redirectUri : location.pathname);
+  let error: unknown = new KraubeError({
+    code: "nothing_pending",
+    message: "no login was begun in this tab, or it was finished already",
+    hint: "begin a login first",
+  });
+  if (attempt !== null) {
+    const verdict = await judge(attempt, query).catch((thrown: unknown) => {
+      // It is of no use any more. A popup has a copy of what its opener left behind, and its own answer all the same.
+      sessionStorage.removeItem(PENDING);
+      error = thrown;
+      return null;
+    });
+    if (verdict?.type === "ignored") {
+      error = said(verdict);
+    } else if (verdict !== null) {
+      // Before the code is sent: it may be used once, also where this page is reloaded meanwhile.
+      sessionStorage.removeItem(PENDING);
+      await complete(source, verdict);
+      return "logged_in";
+    }
   }
   if (await relay(query)) {
     window.close();
     return "relayed";
   }
-  throw new KraubeError(
-    verdict ?? {
-      code: "nothing_pending",
-      message: "no login was begun in this tab, or it was finished already",
-      hint: "begin a login first",
-    },
-  );
+  throw error;
+}
+
+/** A parameter without a value counts as absent (RFC 6749 section 3.1). */
+function isAnswer(query: string): boolean {
+  const parameters = new URLSearchParams(query);
+  const has = (name: string) => parameters.getAll(name).some((value) => value !== "");
+  return has("state") && (has("code") || has("error"));
+}
+
+function isHere({ redirectUri }: Attempt): boolean {
+  const { origin, pathname } = new URL(redirectUri, location.href);
+  return origin === location.origin && pathname === location.pathname;
 }
 
 function saved(): Attempt | null {

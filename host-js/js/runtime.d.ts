@@ -64,9 +64,9 @@ declare module "node:child_process" {
     on(event: "data", listener: (text: string) => void): this;
   }
   interface Child {
-    stdout: Text;
-    stderr: Text;
-    stdin: { on(event: "error", listener: () => void): { end(text: string): void } };
+    stdout?: Text;
+    stderr?: Text;
+    stdin?: { on(event: "error", listener: () => void): { end(text: string): void } };
     on(event: "error", listener: (error: Error) => void): this;
     on(event: "close", listener: (status: number | null) => void): this;
   }

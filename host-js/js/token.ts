@@ -7,7 +7,8 @@ export interface Tokens {
   /**
    * A living access token.
    *
-   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. `misuse`: `minValid` is no such time.
+   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. `misuse`: `minValid` is no such time. Where
+   *   `signal` ends the wait, its reason is thrown as it is.
    */
   token(options?: TokenOptions): Promise<Token>;
   /**

@@ -41,12 +41,12 @@ pub type Installed = Result<Credentials, InstallError>;
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
 #[non_exhaustive]
 pub enum InstallError {
-    /// The lock could not be had: nothing was sent, the code is unspent. The flag tells whether waiting may help.
+    /// The lock could not be had: a code was not sent, and is unspent; tokens are not stored.
     NoLock {
         /// What the store said, where it was not just busy.
         cause: Option<StoreError>,
     },
-    /// The store could not be read: nothing was sent.
+    /// The store could not be read: the code was not sent.
     Store(StoreError),
     /// The server does not accept the code (`invalid_grant`): it is expired, spent or of another login.
     Refused(String),
@@ -133,8 +133,10 @@ impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoLock { cause: None } => f.write_str("another process kept the lock on the credentials"),
-            Self::NoLock { cause: Some(_) } => f.write_str("the credentials cannot be locked; the code was not sent"),
-            Self::Store(_) => f.write_str("the credentials cannot be read; the code was not sent"),
+            Self::NoLock { cause: Some(_) } => {
+                f.write_str("the credentials cannot be locked, so the login is not stored")
+            }
+            Self::Store(_) => f.write_str("the credentials cannot be read, so the login is not stored"),
             Self::Refused(detail) => say(f, &["the server does not accept the code: ", detail]),
             Self::ClientRejected(detail) => say(f, &["the server does not accept this client or request: ", detail]),
             Self::Throttled { retry_after: Some(pause) } => {
@@ -232,7 +234,11 @@ struct Write {
 impl Install {
     /// Begins. `login` is random and new for each login.
     pub fn start(new: NewLogin, login: LoginId, policy: Policy) -> Step<Self, Installed> {
-        let wait = policy.deadline;
+        // A code can be sent later, or again. Tokens end with the process.
+        let wait = match &new {
+            NewLogin::Code { .. } => policy.deadline,
+            NewLogin::Credentials(_) => Millis(policy.deadline.0.saturating_mul(5)),
+        };
         let machine = Self { base: Box::new(Base { policy, login }), state: State::Lock(Box::new(new)) };
         Step::Continue(machine, Action::Lock { wait, seen: None })
     }
@@ -256,9 +262,12 @@ impl Machine for Install {
             },
             (State::Read(new), Input::Read(read)) => {
                 let mut under = Under { revision: None, record: None };
-                match under.find(Found::new(read)) {
-                    Ok(()) => base.begin(*new, under, now),
-                    Err(error) => failed(InstallError::Store(error)),
+                match (under.find(Found::new(read)), *new) {
+                    (Ok(()), new) => base.begin(new, under, now),
+                    (Err(error), NewLogin::Code { .. }) => failed(InstallError::Store(error)),
+                    (Err(error), NewLogin::Credentials(credentials)) => {
+                        base.unsaved(Write::new(credentials, under, now), error, now)
+                    }
                 }
             }
             (State::Exchange(exchange), Input::Replied(replied)) => match replied {

@@ -26,9 +26,9 @@ pub use on::{Binding, Call, Demand, Key, Nonce, TargetError, Unsigned};
 pub use resource::{Repeat, Repeats};
 
 #[cfg(not(feature = "dpop"))]
-pub(crate) use off::{is_in, read};
+pub(crate) use off::{is_bound, read};
 #[cfg(feature = "dpop")]
-pub(crate) use on::{read, wants_nonce};
+pub(crate) use on::{is_bound, read, wants_nonce};
 
 /// The member of `kraube` in a record that holds the key and its tokens.
 const MEMBER: &str = "dpop";

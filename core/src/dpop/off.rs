@@ -20,11 +20,14 @@ pub struct Nonce(Infallible);
 pub struct Demand(());
 
 impl Demand {
-    /// None.
-    pub(crate) const NONE: Self = Self(());
+    pub(crate) const MOST: Self = Self(());
 
     pub(crate) fn from_json(json: &str) -> Option<Self> {
-        (json == "false").then_some(Self::NONE)
+        (json == "false").then_some(Self(()))
+    }
+
+    pub(crate) const fn saved_as(self) -> (u64, Option<&'static str>) {
+        (1, None)
     }
 }
 
@@ -52,7 +55,8 @@ pub(crate) fn read(_ours: &mut Members<'_>, _record: &mut Record) -> Result<(), 
     Ok(())
 }
 
-/// Whether one of these members of ours holds a login that is bound to a key.
-pub(crate) fn is_in<'a>(mut members: impl Iterator<Item = &'a str>) -> bool {
-    members.any(|name| name == super::MEMBER)
+/// The key is among the members that are not known. Tokens in the usual place are of a later login, which has none.
+pub(crate) fn is_bound(record: &Record) -> bool {
+    let keyed = record.unknown_inside.iter().any(|(name, _)| name == super::MEMBER);
+    keyed && record.refresh_token.is_none() && record.access_token.is_none()
 }

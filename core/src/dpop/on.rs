@@ -25,6 +25,8 @@ impl Demand {
     /// They are to be bound.
     pub const BOUND: Self = Self(true);
 
+    pub(crate) const MOST: Self = Self::BOUND;
+
     /// Whether they are to be bound.
     pub const fn is_made(self) -> bool {
         self.0
@@ -32,6 +34,12 @@ impl Demand {
 
     pub(crate) fn from_json(json: &str) -> Option<Self> {
         json::flag(json).map(Self)
+    }
+
+    /// The version of a saved login with this demand, and how it says so: other versions of kraube must not take it up and
+    /// ask for tokens that are not bound.
+    pub(crate) const fn saved_as(self) -> (u64, Option<&'static str>) {
+        if self.0 { (2, Some("true")) } else { (1, None) }
     }
 
     /// Made, where either is.
@@ -245,6 +253,10 @@ pub(crate) fn read(ours: &mut Members<'_>, record: &mut Record) -> Result<(), Re
     record.take_tokens(&mut bound)?;
     record.binding = Some(Binding { key: Box::new(key), nonce });
     Ok(())
+}
+
+pub(crate) fn is_bound(record: &Record) -> bool {
+    record.binding.is_some()
 }
 
 /// Whether a token request is to be sent once more with the nonce of this answer (RFC 9449 section 8): a definite answer,

@@ -14,14 +14,7 @@ fn to_the_exchange() -> Play<Install> {
 }
 
 fn to_the_exchange_of(client: Client) -> Play<Install> {
-    let request = Request {
-        binding: None,
-        url: client.token_endpoint.clone(),
-        content_type: "application/x-www-form-urlencoded",
-        body: Secret::new("code=c"),
-    };
-    let new = NewLogin::Code { request, client };
-    let mut run = Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()));
+    let mut run = exchanging_with(client);
     run.locked(Locked::Held);
     run.read_bytes(Ok(None));
     run
@@ -59,7 +52,7 @@ fn a_code_may_be_sent_again_unless_it_was_spent_or_refused_for_certain() {
     assert!(answered(pause(Some("7"))).to_string().contains("7 s"));
 }
 
-fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     Credentials {
         binding: None,
         access_token: Secret::new("a1"),
@@ -95,21 +88,42 @@ fn a_code_is_exchanged_under_the_lock_and_stored_as_a_new_login() {
     assert_eq!(credentials.obtained_at, Some(Timestamp(NOW)));
 }
 
+/// With a code, to the moment that the lock is asked for.
+fn exchanging_with(client: Client) -> Play<Install> {
+    let (url, body) = (client.token_endpoint.clone(), Secret::new("code=c"));
+    let request = Request::new(url, "application/x-www-form-urlencoded", body);
+    let new = NewLogin::Code { request, client };
+    Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()))
+}
+
 #[test]
 fn no_code_is_sent_without_the_lock_or_over_a_store_that_cannot_be_read() {
     let without = [(Locked::TimedOut, "busy"), (Locked::Changed, "busy"), (Locked::Unsupported(error()), "no_lock")];
     for (locked, code) in without {
-        let mut run = saving();
+        let mut run = exchanging_with(common::client(TokenBody::Form));
         assert_eq!(run.locked(locked), Policy::default().deadline);
         assert_eq!(failed_with(&mut run), code);
     }
-    let mut run = saving();
+    let mut run = exchanging_with(common::client(TokenBody::Form));
     run.locked(Locked::Held);
     run.read_bytes(Err(()));
     assert_eq!(failed_with(&mut run), "store");
-    let mut run = saving();
+    let mut run = exchanging_with(common::client(TokenBody::Form));
     run.answer(Input::Woke);
     assert_eq!(failed_with(&mut run), "misuse");
+}
+
+#[test]
+fn tokens_that_are_here_wait_longer_than_a_code_and_outlive_a_store_that_cannot_be_read() {
+    let mut run = saving();
+    assert!(run.locked(Locked::Held).0 >= 5 * Policy::default().deadline.0);
+    run.read_bytes(Err(()));
+    let Err(InstallError::Unsaved(unsaved)) = run.outcome() else { panic!("they are kept") };
+    assert_eq!(unsaved.cause, error());
+    let mut run = Play::new(|now| Obtain::start_unsaved(Wanted::default(), Policy::default(), RUN, *unsaved, now));
+    run.read_bytes(Ok(None));
+    assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1");
+    assert_eq!(run.ready().access_token.expose(), "a1");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Keeping what was received: it is stored, or kept, or belongs to a login that somebody has replaced or ended.
 
 use super::*;
-use kraube_core::credential::{Settle, Unsaved, Via};
+use kraube_core::credential::{Baseline, Install, InstallError, NewLogin, Settle, Unsaved, Via};
+use kraube_core::provider::TokenBody;
+use kraube_core::record::{Credentials, LoginId};
 
 /// To the moment that somebody else has written between the answer and our write.
 fn to_the_merge() -> Play<Obtain> {
@@ -200,4 +202,47 @@ fn what_a_process_keeps_is_what_is_not_stored() {
     run.read(&stored("r9", "a9", HOUR));
     run.read(&stored("r9", "a9", HOUR));
     assert!(!kept(&run.outcome()), "the login was replaced");
+}
+
+/// A login that could not be stored over the one that is there.
+fn another_login() -> Unsaved {
+    let credentials = Credentials { client: Some(common::client(TokenBody::Form)), ..super::install::credentials() };
+    let new = NewLogin::Credentials(credentials);
+    let mut run = Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()));
+    run.locked(Locked::Held);
+    run.read(&expired());
+    loop {
+        run.wrote(failed());
+        match run.step {
+            Some(Step::Continue(..)) => run.woke(),
+            _ => break,
+        };
+    }
+    match run.outcome() {
+        Err(InstallError::Unsaved(unsaved)) => *unsaved,
+        other => panic!("it was stored nowhere: {other:?}"),
+    }
+}
+
+#[test]
+fn a_kept_login_is_stored_and_given_to_nobody_who_asked_for_another_one() {
+    let pinned = |login: &str| Wanted { baseline: Baseline::Login(Some(LoginId(login.into()))), ..Wanted::default() };
+    for (wanted, served) in [(Wanted::default(), true), (pinned("L1"), true), (pinned("L0"), false)] {
+        let resume =
+            || Play::new(|now| Obtain::start_unsaved(wanted.clone(), Policy::default(), RUN, another_login(), now));
+        let mut run = resume();
+        run.read(&expired());
+        assert_eq!(run.wrote(Ok(()))["kraube"]["login"], "L1");
+        if served {
+            assert_eq!(run.ready().access_token.expose(), "a1");
+        } else {
+            run.read(&stored("r1", "a1", HOUR).login("L1"));
+            assert_eq!(code(&run.outcome()), "account_changed");
+        }
+
+        let mut run = resume();
+        run.read_until_believed(Err(()));
+        let Outcome::Unsaved(unsaved) = run.outcome() else { panic!("it is stored nowhere") };
+        assert_eq!(unsaved.ready.is_some(), served);
+    }
 }

@@ -317,6 +317,16 @@ fn a_pause_that_the_server_asks_for_is_recorded() {
 }
 
 #[test]
+fn a_server_that_asks_for_less_does_not_switch_the_back_off_off() {
+    for less in ["0", "3", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        let mut run = obtain();
+        run.reach_exchange(&expired().with(r#""retries":3"#));
+        run.replied(status(429, Some(less)));
+        assert_eq!(parked(&mut run), Parked { pause: 8000, retries: 4, marked: false }, "{less}");
+    }
+}
+
+#[test]
 fn the_pause_doubles_up_to_five_minutes() {
     for (retries, pause) in [(0, 1000), (1, 2000), (2, 4000), (8, 256_000), (9, 300_000), (u32::MAX, 300_000)] {
         let mut run = obtain();

@@ -59,7 +59,8 @@ for (const [name, server] of Object.entries(servers)) {
       await beginRedirect(page, server);
       await server.deny(page);
       await ready(page);
-      assert.equal((await finished(page)).error, "denied");
+      const { error, failure } = await finished(page);
+      assert.deepEqual([error, failure], ["denied", null]);
       assert.equal((await status(page)).state, "logged_out");
       const { popup, result } = await beginPopup(page, server);
       await server.deny(popup);
@@ -81,7 +82,8 @@ for (const [name, server] of Object.entries(servers)) {
       for (const [answer, code] of forged) {
         await page.goto(`${server.login.redirectUri}?${new URLSearchParams(answer)}`);
         await ready(page);
-        assert.equal((await finished(page)).error, code, JSON.stringify(answer));
+        const { error, failure } = await finished(page);
+        assert.deepEqual([error, failure], [code, null], JSON.stringify(answer));
         assert.equal(page.url(), server.login.redirectUri);
       }
       assert.equal((await server.counts()).requests, requests, "nothing was sent to the token endpoint");
@@ -150,6 +152,76 @@ for (const [name, server] of Object.entries(servers)) {
 
 const own = servers["the embedded server"];
 
+/** What the page keeps for the way back, changed. */
+function damage(page, change) {
+  return page.evaluate((change) => {
+    const attempt = JSON.parse(sessionStorage.getItem("kraube:pending"));
+    const pending = { ...JSON.parse(attempt.pending), ...change };
+    sessionStorage.setItem("kraube:pending", JSON.stringify({ ...attempt, pending: JSON.stringify(pending) }));
+  }, change);
+}
+
+for (const [code, change] of Object.entries({ pending_expired: { created: 1 }, pending_unreadable: { state: 1 }, pending_version: { version: 99 } })) {
+  scene(`a redirect that was left behind (${code}) is forgotten, and stands in no popup's way`, async (context) => {
+    const page = await open(context, own);
+    await beginRedirect(page, own);
+    await page.goto(own.login.redirectUri);
+    await ready(page);
+    await damage(page, change);
+    const { popup, result } = await beginPopup(page, own);
+    const closed = popup.waitForEvent("close");
+    await own.approve(popup);
+    assert.deepEqual(await result(), { ok: null });
+    await closed;
+    assert.ok(await isLive(own, (await token(page)).ok));
+    for (const expected of [code, "nothing_pending"]) {
+      await page.goto(`${own.login.redirectUri}?code=x&state=y`);
+      await ready(page);
+      assert.equal((await finished(page)).error, expected);
+      assert.equal(page.url(), own.login.redirectUri);
+    }
+  });
+}
+
+scene("a page with a state of its own is left as it is, and so is the login that is under way", async (context) => {
+  const page = await open(context, own);
+  const visit = async () => {
+    for (const rest of ["?state=open&page=3#section", "?state=open&code=#section", "?code=1&error=2#section"]) {
+      await page.goto("about:blank");
+      await page.goto(`${own.login.redirectUri}${rest}`);
+      await ready(page);
+      assert.deepEqual(await finished(page), { ok: "no_answer" }, rest);
+      assert.equal(page.url(), `${own.login.redirectUri}${rest}`);
+    }
+  };
+  await visit();
+  await beginRedirect(page, own);
+  const asked = page.url();
+  await visit();
+  await page.goto(asked);
+  await own.approve(page);
+  await ready(page);
+  assert.deepEqual(await finished(page), { ok: "logged_in" });
+});
+
+scene("an answer on another page than the redirect URI keeps the path of that page, and the state tells whose it is", async (context) => {
+  const page = await open(context, own);
+  await beginRedirect(page, own);
+  await page.route("**/*code=*&state=*", (route) => route.abort());
+  const [answer] = await Promise.all([page.waitForRequest(/[?&]code=/), own.approve(page)]);
+  await page.goto(own.login.redirectUri);
+  await ready(page);
+  const arrive = (query) =>
+    page.evaluate((query) => {
+      history.pushState(null, "", `/elsewhere/${query}#fragment`);
+      return harness.told(() => harness.kraube.finishLogin(harness.source));
+    }, query);
+  assert.equal((await arrive("?code=x&state=y")).error, "state_mismatch");
+  assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
+  assert.deepEqual(await arrive(new URL(answer.url()).search), { ok: "logged_in" });
+  assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
+});
+
 scene("a popup that the browser blocks is an error that says what to do", async (context) => {
   const page = await open(context, own);
   const result = await page.evaluate(async (login) => {
@@ -183,8 +255,17 @@ scene("closing the popup ends the login with an error of its own", async (contex
 
 scene("a redirect URI of another origin is refused before a window is of any use", async (context) => {
   const page = await open(context, own);
-  const elsewhere = { ...own.login, redirectUri: "https://elsewhere.example/" };
-  assert.equal((await page.evaluate((login) => harness.redirect(login), elsewhere)).error, "redirect_elsewhere");
+  const refused = {
+    "https://elsewhere.example/": "redirect_elsewhere",
+    // A browser reads no such name, so that not even its origin can be told.
+    "https://xn--a/": "redirect_elsewhere",
+    "http://": "invalid_redirect",
+    "/callback": "invalid_redirect",
+  };
+  for (const [redirectUri, code] of Object.entries(refused)) {
+    const result = await page.evaluate((login) => harness.redirect(login), { ...own.login, redirectUri });
+    assert.equal(result.error, code, redirectUri);
+  }
 });
 
 scene("by default a login is in the memory of the page, and in nothing that the browser keeps", async (context) => {

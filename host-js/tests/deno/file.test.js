@@ -18,8 +18,9 @@ before(async () => (server = await start()));
 after(() => server?.stop());
 
 /** Runs `program.ts` with these steps: what each came to. */
-async function steps(place, steps, { allow = permissions(place, server), file = place.file, shown = [] } = {}) {
-  const { status, stdout, stderr } = await run(deno, ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)]);
+async function steps(place, steps, { allow = permissions(place, server), file = place.file, shown = [], limit = ":" } = {}) {
+  const parameters = ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)];
+  const { status, stdout, stderr } = await run("sh", ["-c", `${limit}; exec "$@"`, "sh", deno, ...parameters]);
   assert.equal(status, 0, stderr);
   shown.push(stderr);
   return stdout.trim().split("\n").map((line) => JSON.parse(line));
@@ -170,10 +171,38 @@ test("no secret is in what a program shows of a token, a source or an error", { 
   }
 });
 
-test("a file in another directory's care: made with its directories, for nobody else", { timeout: 120_000 }, async (context) => {
+test("a file in another directory's care: made with its directories, for nobody else, and durably", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
-  const file = join(place.path, "new", "deep", "credentials.json");
-  await steps(place, [["install", await server.login()]], { file });
-  assert.equal(await place.mode(join(place.path, "new")), "700");
+  const [above, directory] = [join(place.path, "new"), join(place.path, "new", "deep")];
+  const file = join(directory, "credentials.json");
+  const [{ ok }] = await steps(place, [["durable", ["install", await server.login()]]], { file });
+  assert.equal(await place.mode(above), "700");
   assert.equal(await place.mode(file), "600");
+  assert.deepEqual(ok.filter((path) => !path.includes("credentials")), [place.path, above, directory]);
+});
+
+test("a directory is made with the permission for it alone, and one above it that is not allowed is named", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const install = [["install", await server.login()]];
+  const at = (...names) => {
+    const path = join(place.path, ...names);
+    return { file: join(path, "credentials.json"), allow: permissions({ path }, server) };
+  };
+  assert.deepEqual(codes(await steps(place, install, at("new"))), [null]);
+  assert.equal(await place.mode(join(place.path, "new")), "700");
+  const [{ message }] = await steps(place, install, at("other", "deep"));
+  assert.match(message ?? "", /create the directory \S+other: .*--allow-read and --allow-write for it/);
+});
+
+test("a disk that is full leaves no file open", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  await place.store({ ...(await server.login()), expiresAt: 1 });
+  const before = await server.counters();
+  // No file may grow: to a program it is the same.
+  const full = { allow: ["--allow-all"], limit: 'trap "" XFSZ; ulimit -f 1' };
+  const results = await steps(place, ["files", ...Array.from({ length: 8 }, () => "token"), "files"], full);
+  const [first, ...rest] = codes(results);
+  assert.deepEqual(rest, [...Array.from({ length: 8 }, () => "store"), first]);
+  assert.match(results[1].message, /cannot write/);
+  assert.equal((await server.counters()).token_requests, before.token_requests);
 });

@@ -31,6 +31,22 @@ async function perform(name: string, argument: any): Promise<unknown> {
       if (token instanceof Error) console.error(token.stack, token.message, token.cause);
       return null;
     }
+    /** How many files this process has open. */
+    case "files":
+      return [...Deno.readDirSync("/proc/self/fd")].length;
+    /** Which files are made durable by a step. */
+    case "durable": {
+      const [open, paths] = [Deno.open, [] as (string | URL)[]];
+      Deno.open = async (path, options) => {
+        const file = await open(path, options);
+        const sync = file.sync.bind(file);
+        file.sync = () => (paths.push(path), sync());
+        return file;
+      };
+      await perform(argument[0], argument[1]);
+      Deno.open = open;
+      return paths;
+    }
     case "install":
       return source.install({ type: "credentials", credentials: argument });
     case "logout":

@@ -12,7 +12,7 @@ const told = async (work) => {
   try {
     return { ok: (await work()) ?? null };
   } catch (error) {
-    return { error: typeof error.code === "string" ? error.code : error.name, message: error.message, hint: error.hint ?? null };
+    return { error: typeof error.code === "string" ? error.code : error.name, message: error.message, hint: error.hint ?? null, failure: error.failure };
   }
 };
 

@@ -1,7 +1,8 @@
 // What the documentation shows compiles against the types of the package, and so does a program that names the package by
 // its path.
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -12,18 +13,15 @@ const host = fileURLToPath(new URL("../../", import.meta.url));
 
 test("every example of the README compiles", { timeout: 120_000 }, async (context) => {
   const text = await readFile(join(host, "README.md"), "utf8");
-  const folder = await mkdtemp(join(dist, "../examples-"));
+  const folder = await mkdtemp(join(tmpdir(), "kraube-examples-"));
   context.after(() => rm(folder, { recursive: true, force: true }));
-  // Which entry a section is about: a bundler or runtime chooses it by the conditions in `package.json`.
-  const entries = { Deno: "deno", Node: "node" };
+  await mkdir(join(folder, "node_modules"));
+  await symlink(join(dist, ".."), join(folder, "node_modules/kraube"));
   let count = 0;
-  for (const section of text.split(/^## /m)) {
-    const entry = entries[section.split(/\W/)[0]] ?? "browser";
-    for (const [, code] of section.matchAll(/^```ts\n(.*?)^```/gms)) {
-      count += 1;
-      const local = code.replace(/from "(npm:)?kraube"/, `from "../dist/${entry}.js"`);
-      await writeFile(join(folder, `${entry}${count}.ts`), `${local}\nexport {};\n`);
-    }
+  for (const [, code] of text.matchAll(/^```ts\n(.*?)^```/gms)) {
+    count += 1;
+    // The way that Deno names packages is its own.
+    await writeFile(join(folder, `${count}.ts`), `${code.replace('"npm:', '"')}\nexport {};\n`);
   }
   assert.ok(count >= 4);
   const options = { target: "ES2022", module: "ES2022", moduleResolution: "bundler", strict: true, noEmit: true, types: [], lib: ["ES2022", "DOM", "DOM.Iterable"] };

@@ -24,7 +24,7 @@ before(async () => {
   await cp(join(folder, "package"), join(folder, "node_modules/kraube"), { recursive: true });
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module", dependencies: { kraube: "*" } }));
   await writeFile(join(folder, "program.js"), PROGRAM);
-  await writeFile(join(folder, "deno.js"), PROGRAM.replace('"kraube"', '"npm:kraube"'));
+  await writeFile(join(folder, "deno.js"), PROGRAM.replace('"kraube"', '"npm:kraube/deno"'));
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
@@ -42,6 +42,17 @@ for (const [name, [program, parameters, entry]] of Object.entries(programs)) {
     assert.equal(stdout.trim(), `living ${entry}`);
   });
 }
+
+test("each entry can be named, whatever the runtime would choose", { timeout: 60_000 }, async () => {
+  const entries = { node: "CommandSource", deno: "FileStore", browser: "IndexedDbStore" };
+  const text = `console.log(${Object.entries(entries).map(([entry, name]) => `"${name}" in (await import("kraube/${entry}"))`)});`;
+  await writeFile(join(folder, "entries.js"), text);
+  for (const [program, ...parameters] of [[process.execPath], [bun], [deno, "run", "--no-prompt", "--cached-only"]]) {
+    const { status, stdout, stderr } = await run(program, [...parameters, "entries.js"], { cwd: folder });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout.trim(), "true true true", program);
+  }
+});
 
 test("a bundler for browsers takes the entry for browsers, in one file that runs", { timeout: 60_000 }, async () => {
   const { build } = createRequire(join(host, "package.json"))("esbuild");

@@ -1,4 +1,5 @@
 // The scenes of `runtimes.test.js`, for Node and Bun alike. Each prints what it returns as JSON.
+import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:http";
 import { CommandSource, fetchWithToken, KraubeError, MemoryStore, revision, StoreFailure, TokenSource } from "../../../target/js/kraube/dist/node.js";
 
@@ -224,6 +225,22 @@ const scenes = {
 
   command_fails: (options) => told(new CommandSource(options).token()),
 
+  /** With no file left that this process may open. */
+  async command_starved(options) {
+    const source = new CommandSource(options);
+    // What the runtime itself opens for the first process stays open.
+    await told(source.token());
+    const files = [];
+    try {
+      for (;;) files.push(openSync("/dev/null", "r"));
+    } catch (error) {
+      if (error.code !== "EMFILE") throw error;
+    }
+    const starved = await told(source.token());
+    for (const file of files) closeSync(file);
+    return { starved, later: await told(source.token()) };
+  },
+
   async fetch({ credentials, resource, control }) {
     const source = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });
     const seen = [];
@@ -233,7 +250,8 @@ const scenes = {
           let body = "";
           for await (const chunk of request) body += chunk;
           seen.push({ authorization: request.headers.authorization, body });
-          if (request.url === "/elsewhere") return response.writeHead(307, { location: `${other.origin}/` }).end();
+          const [, kind, at] = /^\/(elsewhere|within)(.*)/.exec(request.url) ?? [];
+          if (kind !== undefined) return response.writeHead(307, { location: `${kind === "within" ? "" : other.origin}${at || "/"}` }).end();
           response.writeHead(request.url === "/refuse" ? 401 : 200).end();
         }).listen(0, "127.0.0.1", () => {
           resolve({ origin: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() });
@@ -267,10 +285,27 @@ const scenes = {
       },
     });
     const [retried, streamed] = [await bodies("body"), await bodies(stream)];
+    /** What is answered, and how many different tokens have arrived. */
+    const sent = async (...parameters) => {
+      seen.length = 0;
+      const { status } = await get(...parameters);
+      return [status, new Set(seen.map(({ authorization }) => authorization).filter(Boolean)).size];
+    };
+    const redirects = [await sent(`${api.origin}/elsewhere/refuse`), await sent(`${api.origin}/within/refuse`)];
+    // As in Firefox, where a request does not show its body.
+    class Bodiless extends Request {
+      get body() {
+        return undefined;
+      }
+    }
+    const bodiless = [];
+    for (const method of ["get", "HEAD", "POST"]) {
+      bodiless.push(await sent(new Bodiless(`${api.origin}/refuse`, { method })));
+    }
     const plain = await told(fetchWithToken(source, { allowedOrigins: ["http://api.example"] })(api.origin));
     api.stop();
     other.stop();
-    return { headers, resource: answer.status, retried, streamed, plain: plain.message };
+    return { headers, resource: answer.status, retried, streamed, redirects, bodiless, plain: plain.message };
   },
 };
 
@@ -317,7 +352,7 @@ async function told(work) {
     return { ok: true };
   } catch (error) {
     if (!(error instanceof KraubeError)) throw error;
-    return { error: error.code, message: error.message, hint: error.hint, detail: error.failure?.detail ?? null };
+    return { error: error.code, message: error.message, hint: error.hint, type: error.failure?.type ?? null, detail: error.failure?.detail ?? null };
   }
 }
 

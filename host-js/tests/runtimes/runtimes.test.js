@@ -125,17 +125,47 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
 
     test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
-      const { error, hint } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
-      assert.equal(error, "logged_out");
+      const { error, hint, type } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
+      assert.deepEqual([error, type], ["logged_out", "login_required"]);
       assert.match(hint, /kraube login/);
       const missing = await scene("command_fails", { command: join(place.path, "missing") });
       assert.equal(missing.error, "command_missing");
+      // No program, and an argument that none can have.
+      for (const options of [{ command: place.path }, { command: kraube, credentials: "a\0b" }]) {
+        assert.equal((await scene("command_fails", options)).error, "command_not_run");
+      }
+      const codes = {
+        1: ["command_failed", null],
+        4: ["logged_out", "login_required"],
+        5: ["refused", "login_required"],
+        6: ["in_doubt", "uncertain"],
+        7: ["unavailable", "unavailable"],
+        8: ["account_changed", "account_changed"],
+        9: ["unsaved", "unsaved"],
+      };
+      for (const [status, expected] of Object.entries(codes)) {
+        const command = join(place.path, `ends-with-${status}`);
+        await writeFile(command, `#!/bin/sh\necho 'error: as it is' >&2\nexit ${status}\n`, { mode: 0o755 });
+        const { error, type, message } = await scene("command_fails", { command });
+        assert.deepEqual([error, type, message], [...expected, "as it is"], status);
+      }
       const silent = join(place.path, "silent");
       await writeFile(silent, "#!/bin/sh\necho not-json-but-a-secret\n");
       await chmod(silent, 0o755);
       const unreadable = await scene("command_fails", { command: silent });
       assert.equal(unreadable.error, "command_unreadable");
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
+    });
+
+    test("a process that may open no more files gets an error, and goes on", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const parameters = ["-c", 'ulimit -n 128; exec "$@"', "sh", runtime, program, "command_starved"];
+      const options = JSON.stringify({ command: kraube, credentials: place.file });
+      const { status, stdout, stderr } = await run("sh", [...parameters, options], { env: place.env });
+      assert.equal(status, 0, stderr);
+      const { starved, later } = JSON.parse(stdout);
+      assert.deepEqual([starved.error, later.error], ["command_not_run", "logged_out"]);
+      assert.match(`${starved.message} ${starved.hint}`, /EMFILE.*open files/);
     });
 
     test("a redirect is not followed, an endless body is cut, and both are unknown outcomes that change nothing", { timeout: 60_000 }, async () => {
@@ -147,13 +177,15 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
     });
 
     test("fetch: the token goes to allowed origins, never on to others, and a 401 is answered with another one", { timeout: 60_000 }, async () => {
-      const { headers, resource, retried, streamed, plain } = await scene("fetch", {
+      const { headers, resource, retried, streamed, redirects, bodiless, plain } = await scene("fetch", {
         credentials: await server.login(),
         resource: server.resource,
         control: `${server.issuer}/control`,
       });
       assert.deepEqual(headers, { allowed: true, other: false, redirected: false, own: "Basic own" });
       assert.deepEqual([resource, retried, streamed], [200, ["body", "body"], ["stream"]]);
+      assert.deepEqual(redirects, [[401, 1], [401, 2]], "who never got the token cannot refuse it");
+      assert.deepEqual(bodiless, [[401, 2], [401, 2], [401, 1]]);
       assert.match(plain, /https/);
     });
   });

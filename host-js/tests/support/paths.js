@@ -1,5 +1,5 @@
 /** Where the parts under test are. Each is checked, so that a missing one says which command makes it. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -20,10 +20,17 @@ export const kraube = made(process.env.KRAUBE_BIN ?? `${root}target/debug/kraube
 export const example = `${root}host-js/examples/browser`;
 export const pages = `${root}host-js/tests/pages`;
 export const chromium = made(process.env.CHROMIUM ?? "/usr/bin/chromium", "apt-get install -y --no-install-recommends chromium");
-export const deno = made(`${root}host-js/tests/node_modules/.bin/deno`, "npm ci --prefix host-js/tests");
+/** The program itself: `.bin/deno` is a script that starts it, so a signal would end that script alone. */
+export const deno = made(only(`${root}host-js/tests/node_modules/@deno`, "deno"), "npm ci --prefix host-js/tests");
 export const bun = made(`${root}host-js/tests/node_modules/.bin/bun`, "npm ci --prefix host-js/tests");
 /** Where screenshots go. */
 export const pictures = `${root}target/js/pictures`;
+
+/** The file in the one folder of `folder`, which is named after this machine. */
+function only(folder, file) {
+  const [name = ""] = existsSync(folder) ? readdirSync(folder) : [];
+  return `${folder}/${name}/${file}`;
+}
 
 function version() {
   return JSON.parse(readFileSync(`${dist}/../package.json`, "utf8")).version;

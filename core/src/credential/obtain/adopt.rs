@@ -55,7 +55,8 @@ impl Run {
             self.seen = true;
             self.first_access = record.access_fingerprint();
         }
-        if self.wanted.baseline == Baseline::FirstRead {
+        // A login that is kept unsaved comes before what is stored.
+        if self.wanted.baseline == Baseline::FirstRead && self.unsaved.is_none() {
             self.wanted.baseline = Baseline::Login(record.login.clone());
         }
         if self.doubt.is_some() && self.doubt != record.refresh_fingerprint() {

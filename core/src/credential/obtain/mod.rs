@@ -269,10 +269,12 @@ impl Run {
         (rejected && now.wall < until).then_some(until)
     }
 
-    /// The token of a record, while it is alive and not rejected.
+    /// The token of a record, while it is alive and not rejected. One that the process keeps unsaved may be of another login
+    /// than the caller asks for.
     fn alive(&self, record: &Record, now: Now) -> Option<Ready> {
-        let serves = record.access_fingerprint() != self.wanted.rejected && self.of_use(record).is_ok();
-        Ready::of(record, self.wanted.min_valid, now).filter(|_| serves)
+        let serves = record.access_fingerprint() != self.wanted.rejected;
+        let ours = self.same_account(record).is_ok() && self.of_use(record).is_ok();
+        Ready::of(record, self.wanted.min_valid, now).filter(|_| serves && ours)
     }
 
     /// Nobody is given a token that is bound to a key and takes it for one that is not.

@@ -196,7 +196,8 @@ impl Run {
         let unreachable = matches!(cause, Cause::NotSent(_));
         let retries = if unreachable { record.retries } else { record.retries.saturating_add(1) };
         let pause = if unreachable { self.policy.unreachable_pause } else { self.policy.backoff(record.retries) };
-        let retry_at = now.wall.plus(retry_after.unwrap_or(pause));
+        // A server that asks for no pause, or for one that is over on our clock, does not switch the back-off off.
+        let retry_at = now.wall.plus(retry_after.map_or(pause, |asked| asked.max(pause)));
         let status = if let Cause::Status(status) = cause { Some(status) } else { None };
         record.park(retry_at, retries, status, self.doubt.is_some());
         self.obstacle = cause.clone();
