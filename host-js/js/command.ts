@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { Core, Failure } from "./core.js";
 import { KraubeError, load } from "./core.js";
 import type { TokenOptions, Tokens } from "./token.js";
-import { Token } from "./token.js";
+import { minValidOf, Token } from "./token.js";
 import { unless } from "./flight.js";
 
 /** Which command, and which login. */
@@ -35,7 +35,9 @@ export class CommandSource implements Tokens {
     this.#arguments = credentials === undefined ? [] : ["--credentials", credentials];
   }
 
-  async token({ minValid = 0, signal }: TokenOptions = {}): Promise<Token> {
+  async token(options: TokenOptions = {}): Promise<Token> {
+    const { signal } = options;
+    const minValid = minValidOf(options);
     for (;;) {
       signal?.throwIfAborted();
       if (this.#token !== null && this.#core?.isFresh(this.#token, minValid)) return this.#token;
@@ -48,7 +50,8 @@ export class CommandSource implements Tokens {
 
   reject(token: Token | string): void {
     const text = typeof token === "string" ? token : token.expose();
-    if (this.#token !== null && this.#token.expose() !== text) return;
+    const newest = this.#token?.expose() ?? this.#rejected;
+    if (newest !== null && newest !== text) return;
     this.#rejected = text;
     this.#token = null;
   }

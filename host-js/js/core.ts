@@ -621,13 +621,21 @@ class CoreRun<O> implements Run<O> {
 
 const encoder = new TextEncoder();
 
+/** What a system says, as text that can cross: halves of characters are replaced. */
+export function words(text: string): string {
+  return new TextDecoder().decode(encoder.encode(text));
+}
+
 /** One question to the core that no machine is needed for. */
 function ask<T>(name: string, value: object, holder = "", member = "", at: Now = now()): T {
   const [lifted, bytes] = lift(value, holder, "", member);
   return read<{ ok: T }>(call(name, write(lifted), bytes, at.wall, at.monotonic)).ok;
 }
 
-/** Bytes cross beside the text; in their place stands `true`. What is no text and no bytes is left for the core to judge. */
+/**
+ * Bytes cross beside the text; in their place stands `true`, and `false` in place of a `true` that somebody gave. What is
+ * no text and no bytes is left for the core to judge.
+ */
 function lift(value: object, outer: string, inner: string, member: string): [object, Uint8Array | undefined] {
   let bytes: Uint8Array | undefined;
   const replace = (from: unknown, [name, ...rest]: string[]): unknown => {
@@ -637,6 +645,8 @@ function lift(value: object, outer: string, inner: string, member: string): [obj
     if (!rest.length && (typeof old === "string" || old instanceof Uint8Array)) {
       bytes = typeof old === "string" ? encoder.encode(old) : old;
       put = true;
+    } else if (old === true) {
+      put = false;
     }
     return put === undefined ? from : { ...from, [name]: put };
   };

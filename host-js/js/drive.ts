@@ -1,5 +1,5 @@
 /** The loop that performs what a machine of the core asks for. It decides nothing. */
-import type { Action, Input, Run, StoreError } from "./core.js";
+import type { Action, Input, Run, Step, StoreError } from "./core.js";
 import { send } from "./http.js";
 import type { Guard, Store } from "./store.js";
 import { storeError, stored } from "./store.js";
@@ -18,26 +18,30 @@ export interface Kept {
 
 /**
  * Drives a run to its outcome. The lock lives in this frame, so every way out releases it, unless the run keeps
- * something. `before` sees the run before each of its actions.
+ * something. `kept` is what the run was begun with: where the run breaks down, the lock goes back there. `before` sees the
+ * run before each of its actions.
  */
 export async function drive<Outcome>(
   run: Run<Outcome>,
   store: Store,
-  guard?: Guard,
+  kept?: Kept,
   before?: () => void,
 ): Promise<Driven<Outcome>> {
-  const frame: Frame = { store, guard };
+  const frame: Frame = { store, guard: kept?.guard };
   try {
-    for (let next = run.next; ; next = run.step(await perform(next.action, frame))) {
+    for (let next = run.next; ; next = await advance(run, next.action, frame)) {
       if ("done" in next) {
-        const kept = run.keeps ? { run, guard: frame.guard } : undefined;
-        if (kept !== undefined) frame.guard = undefined;
-        return { outcome: next.done, kept };
+        const keeps = run.keeps ? { run, guard: frame.guard } : undefined;
+        if (keeps !== undefined) frame.guard = undefined;
+        return { outcome: next.done, kept: keeps };
       }
       before?.();
     }
+  } catch (error) {
+    if (kept !== undefined) [kept.guard, frame.guard] = [frame.guard, undefined];
+    throw error;
   } finally {
-    frame.guard?.release();
+    release(frame);
   }
 }
 
@@ -46,53 +50,71 @@ interface Frame {
   guard: Guard | undefined;
 }
 
+/**
+ * Performs the action and tells the run what came of it. The run may hold new tokens, so whatever a store throws, and
+ * whatever it returns that no store may, is a failure of the store: malformed input has changed nothing in the run.
+ */
+async function advance<Outcome>(run: Run<Outcome>, action: Action, frame: Frame): Promise<Step<Outcome>> {
+  try {
+    return run.step(await perform(action, frame));
+  } catch (error) {
+    const input = failed(action, storeError(error));
+    if (input === null) throw error;
+    return run.step(input);
+  }
+}
+
+/** The store could not do it; `null` where no store is asked. */
+function failed(action: Action, error: StoreError): Input | null {
+  switch (action.type) {
+    case "lock":
+      return { type: "locked", locked: "unsupported", error };
+    case "read":
+      return { type: "read", error };
+    case "write":
+      return { type: "wrote", wrote: "failed", error };
+    case "delete":
+      return { type: "deleted", deleted: "failed", error };
+    default:
+      return null;
+  }
+}
+
 async function perform(action: Action, frame: Frame): Promise<Input> {
   const { store } = frame;
   switch (action.type) {
     case "lock": {
       if (frame.guard !== undefined) return { type: "locked", locked: "held" };
-      return attempt(
-        async () => {
-          const taken = await store.lock(action.wait, action.seen);
-          if (typeof taken === "string") return { type: "locked", locked: taken };
-          frame.guard = taken;
-          return { type: "locked", locked: "held" };
-        },
-        (error) => ({ type: "locked", locked: "unsupported", error }),
-      );
+      const taken = await store.lock(action.wait, action.seen);
+      if (taken === "changed" || taken === "timed_out") return { type: "locked", locked: taken };
+      if (typeof taken.release !== "function") throw new Error("what the store gave as its lock cannot be released");
+      frame.guard = taken;
+      return { type: "locked", locked: "held" };
     }
     case "read":
-      return attempt(
-        async () => ({ type: "read", blob: await store.read() }),
-        (error) => ({ type: "read", error }),
-      );
+      return { type: "read", blob: await store.read() };
     case "send":
       if (action.holds !== null && !(await holds(frame, action.holds))) {
-        frame.guard?.release();
-        frame.guard = undefined;
+        release(frame);
         const detail = "the lock was lost before the request was sent";
         return { type: "replied", error: { code: "lock_lost", detail } };
       }
       return send(action.request);
     case "write":
-      return attempt(
-        async () => ({ type: "wrote", wrote: await store.write(action.replaces, action.blob, action.reserve) }),
-        (error) => ({ type: "wrote", wrote: "failed", error }),
-      );
+      return { type: "wrote", wrote: await store.write(action.replaces, action.blob, action.reserve) };
     case "delete":
-      return attempt(
-        async () => ({ type: "deleted", deleted: await store.delete(action.replaces) }),
-        (error) => ({ type: "deleted", deleted: "failed", error }),
-      );
+      return { type: "deleted", deleted: await store.delete(action.replaces) };
     case "wait":
       await pause(action.time);
       return { type: "woke" };
   }
 }
 
-/** What a store did, or why it could not: whatever it throws, and however. */
-function attempt(work: () => Promise<Input>, failed: (error: StoreError) => Input): Promise<Input> {
-  return work().catch((error: unknown) => failed(storeError(error)));
+/** Lets go of the lock, if there is one. A store that fails in this takes nothing from the outcome. */
+function release(frame: Frame): void {
+  const { guard } = frame;
+  frame.guard = undefined;
+  if (guard !== undefined) new Promise((done) => done(guard.release())).catch(() => {});
 }
 
 /** Whether the lock is the one that others would take, and the record still the one that was written under it. */

@@ -1,5 +1,6 @@
 /** One HTTP exchange for the core. Nothing here may send a second request by itself: that would be a second redemption. */
 import type { Input, Request } from "./core.js";
+import { words } from "./core.js";
 
 /** A whole exchange takes no longer. It bounds how long a lock is held. */
 const TOTAL = 15_000;
@@ -61,5 +62,5 @@ async function read(answer: Response): Promise<Uint8Array> {
 function describe(error: unknown): string {
   const lines: string[] = [];
   for (let at: unknown = error; at instanceof Error && lines.length < 4; at = at.cause) lines.push(at.message);
-  return lines.join(": ") || "the request failed";
+  return words(lines.join(": ")) || "the request failed";
 }

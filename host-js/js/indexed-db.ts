@@ -31,7 +31,8 @@ export class IndexedDbStore extends WebStore {
         const replace = fits(text(request.result));
         done(replace);
         if (!replace) return;
-        const room = `${this.name}:room`;
+        // A list, which no name can be.
+        const room = [this.name, "room"];
         if (blob === null) table.delete(this.name);
         else table.put(blob, this.name);
         if (reserve > 0) table.put(" ".repeat(reserve), room);

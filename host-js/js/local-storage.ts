@@ -8,14 +8,17 @@
 import type { Millis, Revision } from "./core.js";
 import { pause } from "./drive.js";
 import { webLocks } from "./locks.js";
-import { WebStore } from "./web-store.js";
+import { failure, WebStore } from "./web-store.js";
 
 /** A write is announced for so long. */
 const ANNOUNCED = 5000;
 /** A write that is not seen after this was undone: somebody has cleared the storage. */
 const LATE = 2000;
 
-/** Keeps the login in `localStorage`, below `kraube:` and its name. The risks are those of {@link WebStore}. */
+/**
+ * Keeps the login in `localStorage`, at `kraube:` with its name behind it. The risks are those of {@link WebStore}. What a
+ * store needs beside its login begins with `kraube-`, so that no name of another one can mean it.
+ */
 export class LocalStorageStore extends WebStore {
   readonly #item: string;
   readonly #room: string;
@@ -24,17 +27,23 @@ export class LocalStorageStore extends WebStore {
   constructor(name = "default") {
     super("localStorage", name);
     this.#item = `kraube:${name}`;
-    this.#room = `kraube:${name}:room`;
-    this.#serial = `kraube:${name}:serial`;
+    this.#room = `kraube-room:${name}`;
+    this.#serial = `kraube-serial:${name}`;
   }
 
   override async lock(wait: Millis, seen: Revision | null) {
     const guard = await super.lock(wait, seen);
     if (typeof guard === "string") return guard;
-    const end = performance.now() + LATE;
-    const announced = await this.#announced();
-    while (this.#seen() < announced && performance.now() < end) await pause(2);
-    return guard;
+    try {
+      const end = performance.now() + LATE;
+      const announced = await this.#announced();
+      while (this.#seen() < announced && performance.now() < end) await pause(2);
+      return guard;
+    } catch (error) {
+      // Nobody else would let go of it.
+      guard.release();
+      throw failure(error);
+    }
   }
 
   protected async get() {
@@ -66,17 +75,23 @@ export class LocalStorageStore extends WebStore {
   }
 
   get #announcement() {
-    return `kraube:${this.key}#`;
+    return `${this.#serial}#`;
   }
 
   async #announced(): Promise<number> {
     const held = (await webLocks()?.held()) ?? [];
     const ours = held.filter((name) => name.startsWith(this.#announcement));
-    return Math.max(0, ...ours.map((name) => Number(name.slice(this.#announcement.length))));
+    return Math.max(0, ...ours.map((name) => numberOf(name.slice(this.#announcement.length))));
   }
 
   /** The number of the write that this tab sees. */
   #seen(): number {
-    return Number(localStorage.getItem(this.#serial));
+    return numberOf(localStorage.getItem(this.#serial));
   }
+}
+
+/** What is no serial number, such as the end of a longer name, counts as none. */
+function numberOf(text: string | null): number {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : 0;
 }

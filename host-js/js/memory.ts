@@ -32,10 +32,10 @@ export class MemoryStore implements Store {
   }
 
   async read() {
-    if (this.#first !== undefined) {
-      this.#blob = (await load()).record(this.#first);
-      this.#first = undefined;
-    }
+    const core = await load();
+    // In one step, for all who are the first to read.
+    if (this.#first !== undefined) this.#blob = core.record(this.#first);
+    this.#first = undefined;
     return this.#blob;
   }
 

@@ -9,7 +9,7 @@ import { MemoryStore } from "./memory.js";
 import type { Store } from "./store.js";
 import { storeError } from "./store.js";
 import type { TokenOptions, Tokens } from "./token.js";
-import { Token } from "./token.js";
+import { minValidOf, Token } from "./token.js";
 import { run, runInTurn } from "./unsaved.js";
 
 /** What a source goes by, beside its store. */
@@ -40,7 +40,9 @@ export class TokenSource implements Tokens {
     this.#options = options;
   }
 
-  async token({ minValid = 0, signal }: TokenOptions = {}): Promise<Token> {
+  async token(options: TokenOptions = {}): Promise<Token> {
+    const { signal } = options;
+    const minValid = minValidOf(options);
     for (;;) {
       signal?.throwIfAborted();
       if (this.#token !== null && this.#core?.isFresh(this.#token, minValid, Date.now(), this.#options.policy)) {
@@ -55,7 +57,8 @@ export class TokenSource implements Tokens {
 
   reject(token: Token | string): void {
     const text = typeof token === "string" ? token : token.expose();
-    if (this.#token !== null && this.#token.expose() !== text) return;
+    const newest = this.#token?.expose() ?? this.#rejected;
+    if (newest !== null && newest !== text) return;
     this.#rejected = text;
     this.#token = null;
   }

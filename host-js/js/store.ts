@@ -3,14 +3,14 @@
  * program brings, are all of this shape. Nothing here is about one of them.
  */
 import type { Blob, Millis, Revision, StoreError } from "./core.js";
-import { load } from "./core.js";
+import { load, words } from "./core.js";
 
 /**
  * One place where one login is stored, shared by whoever opens the same place.
  *
  * The promise that a refresh token is redeemed by one program at a time is as good as {@link Store.lock} and
- * {@link Store.write} are. A method that cannot do its work throws a {@link StoreFailure}; any other error counts as one
- * with the code `store_io`.
+ * {@link Store.write} are. A method that cannot do its work throws a {@link StoreFailure}. Any other error, and anything
+ * returned that is not of these types, counts as one with the code `store_io`.
  */
 export interface Store {
   /** Names the place within this program: two stores have the same key if and only if they share what is stored. */
@@ -41,7 +41,7 @@ export interface Store {
 
 /** A held lock. */
 export interface Guard {
-  /** Lets go of it. Must not throw. */
+  /** Lets go of it. What it throws is passed over. */
   release(): void;
   /** Whether it still is the lock that others would take; a lock that cannot be lost may leave this out. */
   held?(): boolean | Promise<boolean>;
@@ -52,7 +52,7 @@ export class StoreFailure extends Error {
   /** What kind of failure, as the core knows it. */
   readonly code: StoreError["code"];
 
-  /** `detail` is for people and must not hold what is stored. */
+  /** `detail` is for people and must not hold what is stored. A `code` of another kind counts as `store_io`. */
   constructor(code: StoreError["code"], detail: string) {
     super(detail);
     this.name = "StoreFailure";
@@ -73,8 +73,23 @@ export async function stored(store: Pick<Store, "read">): Promise<Revision | nul
   return blob === null ? null : revision(blob);
 }
 
-/** What the core is told of an error. */
+const CODES: readonly unknown[] = [
+  "store_denied",
+  "store_not_ours",
+  "store_full",
+  "store_read_only",
+  "store_irreplaceable",
+  "store_too_large",
+  "store_io",
+] satisfies StoreError["code"][];
+
+/** What the core is told of an error, whatever was thrown. */
 export function storeError(error: unknown): StoreError {
-  if (error instanceof StoreFailure) return { code: error.code, detail: error.message };
-  return { code: "store_io", detail: error instanceof Error ? `${error.name}: ${error.message}` : "the store failed" };
+  try {
+    if (error instanceof StoreFailure && CODES.includes(error.code)) return { code: error.code, detail: words(error.message) };
+    if (error instanceof Error) return { code: "store_io", detail: words(`${error.name}: ${error.message}`) };
+  } catch {
+    // It does not even let itself be looked at.
+  }
+  return { code: "store_io", detail: "the store failed" };
 }

@@ -1,28 +1,36 @@
 /** The access token as a program holds it, and whoever gives one. */
 import type { Failure, Millis, Ready, Timestamp } from "./core.js";
+import { KraubeError } from "./core.js";
 
 /** Something that gives living access tokens. */
 export interface Tokens {
   /**
    * A living access token.
    *
-   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. Where `signal` ends the wait, its reason is
-   *   thrown as it is.
+   * @throws {KraubeError} sorted by what may be done next: see {@link Failure}. `misuse`: `minValid` is no such time. Where
+   *   `signal` ends the wait, its reason is thrown as it is.
    */
   token(options?: TokenOptions): Promise<Token>;
   /**
    * A resource answered 401 to this token. The next call adopts what another tab or process has stored since, or
-   * refreshes once. A token that is not the newest one any more is passed over.
+   * refreshes once. A token that is not the newest one any more is passed over, so that the newest stays rejected.
    */
   reject(token: Token | string): void;
 }
 
 /** What a caller may ask for. */
 export interface TokenOptions {
-  /** The token shall live for at least this long, wherever the server issues such. */
+  /** The token shall live for at least this long, wherever the server issues such: zero or more, zero by default. */
   minValid?: Millis;
   /** Ends the wait of this caller, and of nobody else: a refresh that is under way goes on. */
   signal?: AbortSignal;
+}
+
+/** `minValid`, as every {@link Tokens} reads it; at most what is written without an exponent, as the command wants it. */
+export function minValidOf(options: TokenOptions): Millis {
+  const asked: unknown = options.minValid ?? 0;
+  if (typeof asked === "number" && asked >= 0) return Math.min(asked, Number.MAX_SAFE_INTEGER);
+  throw new KraubeError({ code: "misuse", message: "minValid must be a number of milliseconds that is not negative" });
 }
 
 /** A living access token. It does not show itself to a console, a template or `JSON.stringify`: {@link expose} it where it belongs. */

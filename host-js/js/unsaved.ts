@@ -20,25 +20,33 @@ const RESCUE = 1000;
 /** For so many times a program that is otherwise done is kept from ending. */
 const FAREWELL = 5;
 
-/** Begins a run, with what the last one on this store left behind, and drives it. */
+/**
+ * Begins a run, with what the last one on this store left behind, and drives it. A run that does not begin, or breaks
+ * down, leaves that where it is.
+ */
 export async function run<Outcome>(
   store: Store,
   begin: (kept: Run<unknown> | undefined) => Run<Outcome>,
   before?: () => void,
 ): Promise<Driven<Outcome>["outcome"]> {
-  const entry = kept.get(store.key);
-  kept.delete(store.key);
-  const work = drive(begin(entry?.run), store, entry?.guard, before);
-  if (entry !== undefined) out.set(store.key, work);
+  const { key } = store;
+  const entry = kept.get(key);
+  const begun = begin(entry?.run);
+  kept.delete(key);
+  const work = drive(begun, store, entry, before);
+  if (entry !== undefined) out.set(key, work);
   try {
     const driven = await work;
     if (driven.kept !== undefined) {
-      kept.set(store.key, driven.kept);
+      kept.set(key, driven.kept);
       void rescue(store);
     }
     return driven.outcome;
+  } catch (error) {
+    if (entry !== undefined) kept.set(key, entry);
+    throw error;
   } finally {
-    if (entry !== undefined) out.delete(store.key);
+    if (entry !== undefined) out.delete(key);
   }
 }
 
@@ -56,15 +64,16 @@ export async function runInTurn<Outcome>(
 
 /** Tries to store what is kept until it is stored. */
 async function rescue(store: Store): Promise<void> {
-  if (rescued.has(store.key)) return;
-  rescued.add(store.key);
+  const { key } = store;
+  if (rescued.has(key)) return;
+  rescued.add(key);
   console.error("kraube: new tokens cannot be stored; this program keeps them, and they end with it");
   const core = await load();
-  for (let tries = 1; kept.has(store.key) || out.has(store.key); tries += 1) {
+  for (let tries = 1; kept.has(key) || out.has(key); tries += 1) {
     await (tries > FAREWELL ? idle(RESCUE) : pause(RESCUE));
-    if (kept.has(store.key)) await run(store, (last) => core.obtain({}, now(), last));
+    if (kept.has(key)) await run(store, (last) => core.obtain({}, now(), last)).then(ignore, ignore);
   }
-  rescued.delete(store.key);
+  rescued.delete(key);
 }
 
 /** Lets time pass, and the program end meanwhile. */

@@ -74,7 +74,8 @@ function revisionOf(core: Core, blob: string | null): Revision | null {
   return blob === null ? null : core.revision(blob);
 }
 
-function failure(error: unknown): StoreFailure {
+/** What the browser said, sorted by what people can do about it. */
+export function failure(error: unknown): StoreFailure {
   const name = error instanceof Error || error instanceof DOMException ? error.name : "";
   const detail = error instanceof Error ? `${name}: ${error.message}` : "the browser's storage failed";
   switch (name) {

@@ -142,11 +142,13 @@ impl Memory {
         *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a token out. One that is not the newest any more is passed over.
+    /// Takes a token out. One that is not the newest any more is passed over: while there is none, the newest is the one
+    /// that was rejected.
     pub(crate) fn reject(&self, token: &Secret) {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.live.load();
-        if live.is_none() || live.access_token.same(token.expose()) {
+        let newest = if live.is_none() { *rejected } else { Some(live.access_token.fingerprint()) };
+        if newest.is_none_or(|newest| newest == token.fingerprint()) {
             *rejected = Some(token.fingerprint());
             self.live.store(Arc::new(Live::none()));
         }

@@ -10,6 +10,32 @@ const scenes = {
     return { tokens, adopted: (await source.token()).expose() };
   },
 
+  /** Two who are the first to read, and a login that is none. */
+  async memory_first({ credentials }) {
+    const source = new TokenSource(new MemoryStore(credentials));
+    const first = await Promise.all([source.status(), source.status(), source.status()]);
+    const none = new TokenSource(new MemoryStore({ accessToken: 7 }));
+    const states = [...first, await none.status(), await none.status()].map(({ state }) => state);
+    return { states, none: await told(none.token()) };
+  },
+
+  /** A resource answers 401 to the newest token, and late to the one before. */
+  async rejected_late({ credentials, command }) {
+    const own = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });
+    const sources = { own, command: new CommandSource(command) };
+    const results = {};
+    for (const [name, source] of Object.entries(sources)) {
+      const old = await source.token();
+      source.reject(old);
+      const last = await source.token();
+      source.reject(last);
+      source.reject(old);
+      const next = await source.token().then((token) => token.expose(), (error) => error.code);
+      results[name] = next === last.expose() ? "the rejected one" : next.length > 20 ? "another one" : next;
+    }
+    return results;
+  },
+
   async own_store({ credentials, times }) {
     const store = ownStore();
     const sources = [1, 2].map(() => new TokenSource(store, { policy: { rejectFloor: 0 } }));
@@ -51,6 +77,101 @@ const scenes = {
     return { served, stored: await read() };
   },
 
+  /** What cannot begin, or breaks down, while new tokens are stored nowhere. */
+  async unsaved_kept({ credentials }) {
+    const store = ownStore();
+    const source = new TokenSource(store, { policy: { saveTime: 50, savePause: 10, deadline: 5000 } });
+    await source.install({ type: "credentials", credentials });
+    const { write } = store;
+    let writes = 0;
+    store.write = (...parameters) => {
+      writes += 1;
+      if (writes > 1) throw new StoreFailure("store_full", "no room");
+      return write(...parameters);
+    };
+    const served = (await source.token()).expose();
+    const failures = [
+      await told(source.install({ type: "nothing" })),
+      await told(new TokenSource(store, { defaultClient: { name: "no client" } }).token()),
+    ];
+    const { delete: remove } = store;
+    store.delete = () => "gone";
+    const { type: logout } = await source.logout({ revoke: false });
+    store.delete = remove;
+    // No answer that there can be: the run ends in the middle.
+    const { fetch } = globalThis;
+    globalThis.fetch = async () => ({ status: "none", headers: new Headers(), body: null });
+    failures.push(await told(source.logout()));
+    globalThis.fetch = fetch;
+    const { locked } = store;
+    store.write = write;
+    const read = async () => JSON.parse(await store.read()).accessToken;
+    while ((await read()) !== served) await new Promise((resolve) => setTimeout(resolve, 20));
+    source.reject(served);
+    return { failures: failures.map(({ error }) => error), logout, locked, next: await told(source.token()) };
+  },
+
+  /** A store that does once what no store may do, when the new tokens are there. */
+  async odd_store({ logins }) {
+    const wrong = new StoreFailure("store_io", "");
+    wrong.message = { text: "no" };
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const thrown = {
+      code: new StoreFailure("ETIMEDOUT", "the database is away"),
+      message: wrong,
+      surrogate: new StoreFailure("store_io", "\ud800"),
+      name: Object.assign(new Error(), { name: Symbol("name") }),
+      nothing: undefined,
+      proxy: revoked.proxy,
+    };
+    const throwing = Object.entries(thrown).map(([name, value]) => [`throws: ${name}`, { write: () => Promise.reject(value) }]);
+    const written = [undefined, null, 7, "done", {}].map((value) => [`writes: ${value}`, { write: () => value }]);
+    const found = [undefined, 7, true, "\ud800", {}, new ArrayBuffer(2)].map((value) => [`reads: ${value}`, { write: () => "conflict", read: () => value }]);
+    const release = [
+      ["releases: throws", { release: () => { throw new Error("no"); } }],
+      ["releases: rejects", { release: async () => { throw new Error("no"); } }],
+    ];
+    const oddities = [...throwing, ...written, ...found, ...release];
+    const results = oddities.map(async ([name, odd], at) => {
+      const store = Object.assign(ownStore(), { key: name });
+      const source = new TokenSource(store);
+      await source.install({ type: "credentials", credentials: logins[at] });
+      const { lock, read, write } = store;
+      let writes = 0;
+      store.write = (...parameters) => {
+        writes += 1;
+        if (writes !== 2) return write(...parameters);
+        if (odd.read !== undefined) {
+          store.read = () => {
+            store.read = read;
+            return odd.read();
+          };
+        }
+        return odd.write ? odd.write() : write(...parameters);
+      };
+      store.lock = async (...parameters) => {
+        const guard = await lock(...parameters);
+        return { release: () => (guard.release(), odd.release?.()) };
+      };
+      const token = await source.token().then((token) => token.expose(), (error) => error);
+      const stored = JSON.parse(await read()).accessToken;
+      if (token !== stored || stored === logins[at].accessToken) return `${name}: ${token}`;
+    });
+    return { count: oddities.length, failures: (await Promise.all(results)).filter(Boolean) };
+  },
+
+  /** A lock that is none. */
+  async odd_lock({ credentials }) {
+    const results = [];
+    for (const guard of [undefined, null, 7, "held", "yes", {}]) {
+      const store = Object.assign(ownStore(), { lock: () => guard });
+      await store.write(null, await new MemoryStore(credentials).read(), 0);
+      results.push((await told(new TokenSource(store).token())).error);
+    }
+    return results;
+  },
+
   /** A token endpoint that answers nothing of use. */
   async hostile({ credentials, answer }) {
     const counts = { asked: 0, elsewhere: 0 };
@@ -89,6 +210,17 @@ const scenes = {
     source.reject(first);
     const second = await source.token({ minValid: 60_000 });
     return { first: first.expose(), same: same.expose(), second: second.expose() };
+  },
+
+  /** Times that are none, with a token in memory and without; and the longest. */
+  async min_valid({ credentials, command }) {
+    const sources = [new TokenSource(new MemoryStore(credentials)), new TokenSource(), new CommandSource(command)];
+    sources.push(new CommandSource({ command: "/missing" }));
+    for (const source of sources) await told(source.token());
+    const ask = (minValid) => Promise.all(sources.map(async (source) => (await told(source.token({ minValid }))).error ?? "ok"));
+    const none = [];
+    for (const minValid of [-1, NaN, -Infinity, "60000", 1n]) none.push(...(await ask(minValid)));
+    return { none, absent: await ask(null), longest: [...(await ask(1e300)), ...(await ask(Infinity))] };
   },
 
   command_fails: (options) => told(new CommandSource(options).token()),
@@ -183,6 +315,9 @@ function ownStore() {
   const current = async () => (blob === null ? null : revision(blob));
   return {
     key: "own",
+    get locked() {
+      return locked;
+    },
     async lock(wait, seen) {
       const end = performance.now() + wait;
       for (;;) {

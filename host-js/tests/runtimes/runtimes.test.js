@@ -30,6 +30,21 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.equal((await server.counters()).refresh_requests - before.refresh_requests, 1);
     });
 
+    test("a login in memory is there for all who are the first to read it", { timeout: 60_000 }, async () => {
+      const { states, none } = await scene("memory_first", { credentials: await server.login() });
+      assert.deepEqual(states, ["valid", "valid", "valid", "unreadable", "unreadable"]);
+      assert.deepEqual([none.error, none.detail], ["store", "KraubeError: credentials.accessToken must be a string"]);
+    });
+
+    test("a rejected token stays rejected when an older one is rejected late", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      await place.store(await server.login(), { obtainedAt: 1 });
+      const options = { credentials: await server.login(), command: { command: kraube, credentials: place.file } };
+      const results = await scene("rejected_late", options, { env: place.env });
+      // The command leaves alone what it has refreshed a moment ago.
+      assert.deepEqual(results, { own: "another one", command: "unavailable" });
+    });
+
     test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
@@ -56,6 +71,33 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.match(stderr, /cannot be stored/);
     });
 
+    test("a call that cannot begin, or breaks down, loses neither the new tokens that are not stored yet nor their lock", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
+      const { failures, logout, locked, next } = await scene("unsaved_kept", options, { signal: AbortSignal.timeout(30_000) });
+      assert.deepEqual([failures, logout, locked], [["misuse", "misuse", "misuse"], "still_stored", true]);
+      assert.equal(next.error, "too_soon", "the lock is free again");
+      const after = await server.counters();
+      assert.deepEqual([after.rotations - before.rotations, after.replays - before.replays], [1, 0]);
+    });
+
+    test("whatever a store does when the new tokens are there, they are served and stored", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const logins = [];
+      for (let count = 0; count < 20; count += 1) logins.push({ ...(await server.login()), expiresAt: 1 });
+      const { count, failures } = await scene("odd_store", { logins });
+      assert.deepEqual(failures, []);
+      const after = await server.counters();
+      assert.deepEqual([after.refresh_requests - before.refresh_requests, after.replays - before.replays], [count, 0]);
+    });
+
+    test("a lock that is none is refused, and spends nothing", { timeout: 60_000 }, async () => {
+      const before = await server.counters();
+      const results = await scene("odd_lock", { credentials: { ...(await server.login()), expiresAt: 1 } });
+      assert.deepEqual(new Set(results), new Set(["no_lock"]), results.join());
+      assert.equal((await server.counters()).token_requests, before.token_requests);
+    });
+
     test("the command gives the token, and takes the one that was rejected through standard input", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
       const login = await server.login();
@@ -67,6 +109,18 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.notEqual(second, first);
       assert.equal((await place.read()).accessToken, second);
       assert.equal((await server.counters()).rotations - before.rotations, 1);
+    });
+
+    test("how long a token shall live is read alike by each source: what is no such time is refused", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const credentials = await server.login();
+      await place.store(credentials);
+      const options = { credentials, command: { command: kraube, credentials: place.file } };
+      const settings = { env: place.env, signal: AbortSignal.timeout(30_000) };
+      const { none, absent, longest } = await scene("min_valid", options, settings);
+      assert.deepEqual(none, Array(20).fill("misuse"));
+      const each = ["ok", "logged_out", "ok", "command_missing"];
+      assert.deepEqual([absent, longest], [each, [...each, ...each]]);
     });
 
     test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
