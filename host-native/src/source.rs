@@ -243,13 +243,16 @@ impl TokenSource {
 
     fn send(&self, job: Job) -> Result<(), Error> {
         let mut thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Thread::Idle(_) = *thread
-            && let Thread::Idle(worker) = std::mem::replace(&mut *thread, Thread::Gone)
-        {
+        if let Thread::Idle(_) = *thread {
             let (jobs, waiting) = mpsc::channel();
-            let handle = std::thread::Builder::new().name("kraube".into()).spawn(move || worker.run(&waiting));
+            // The worker goes to a thread that is there: where none can be started now, the next call may start one.
+            let (hand, handed) = mpsc::channel::<Box<Worker>>();
+            let run = move || handed.recv().map_or((), |worker| worker.run(&waiting));
+            let handle = std::thread::Builder::new().name("kraube".into()).spawn(run);
             let handle = handle.map_err(|error| Error::System(format!("no thread can be started: {error}")))?;
-            *thread = Thread::Running { jobs, handle };
+            if let Thread::Idle(worker) = std::mem::replace(&mut *thread, Thread::Running { jobs, handle }) {
+                let _ = hand.send(worker);
+            }
         }
         match &*thread {
             Thread::Running { jobs, .. } => jobs.send(job).map_err(|_| thread_gone()),
