@@ -468,6 +468,34 @@ fn a_stored_token_is_had_by_the_caller_alone() {
 }
 
 #[test]
+fn a_look_at_the_store_holds_up_no_task() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let (looks, looking) = mpsc::channel();
+    let (go_on, waiting) = mpsc::channel();
+    let first = Mutex::new(Some((looks, waiting)));
+    let read = move |blob| {
+        if let Some((looks, waiting)) = first.lock().expect("nobody panicked").take() {
+            looks.send(()).expect("the test waits");
+            waiting.recv_timeout(scene::BOUND).expect("the task waits for this look");
+        }
+        blob
+    };
+    let spoil = Arc::new(Spoil { read: Box::new(read), ..Spoil::default() });
+    let store = Spoilt { inner: FileStore::open(&scene.file).expect("a path"), spoil };
+    let source = TokenSource::from_store(store, options(quick()));
+    std::thread::scope(|scope| {
+        let look = scope.spawn(|| source.stored_token());
+        looking.recv_timeout(scene::BOUND).expect("it looks");
+        let mut task = Box::pin(source.token());
+        let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        go_on.send(()).expect("it still looks");
+        assert!(look.join().expect("it does not panic").is_none(), "the thread is needed by now");
+    });
+    assert_eq!(source.blocking_token().expect("it lives").expose(), scene.login.access_token);
+    assert_eq!(scene.requests(), 0);
+}
+
+#[test]
 fn an_expired_stored_token_is_none_and_nothing_happens() {
     let scene = Scene::new(Config::default());
     let before = std::fs::read(&scene.file).expect("it is stored");
