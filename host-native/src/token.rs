@@ -142,12 +142,14 @@ impl Memory {
         *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a token out. One that is not the newest any more is passed over.
+    /// Takes a token out. One that is not the newest any more is passed over, so that the newest stays rejected.
     pub(crate) fn reject(&self, token: &Secret) {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.live.load();
-        if live.is_none() || live.access_token.same(token.expose()) {
-            *rejected = Some(token.fingerprint());
+        let newest = if live.is_none() { *rejected } else { Some(live.access_token.fingerprint()) };
+        let token = token.fingerprint();
+        if newest.is_none_or(|newest| newest == token) {
+            *rejected = Some(token);
             self.live.store(Arc::new(Live::none()));
         }
     }

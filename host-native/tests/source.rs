@@ -148,6 +148,20 @@ fn a_rejected_token_gives_way_to_what_a_peer_stored() {
 }
 
 #[test]
+fn a_rejected_token_stays_rejected_when_an_older_one_is_rejected_late() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let source = scene.source();
+    let old = source.blocking_token().expect("it lives");
+    source.reject(&old);
+    let last = source.blocking_token().expect("the server rotates");
+    source.reject(&last);
+    source.reject(&old);
+    assert_ne!(source.blocking_token().expect("the server rotates").expose(), last.expose());
+    assert_eq!(scene.requests(), 2);
+    scene.assert_alive();
+}
+
+#[test]
 fn a_resource_that_rejects_everything_does_not_rotate_without_end() {
     let scene = Scene::new(Config::default());
     let source = scene.source_by(Policy { reject_floor: Policy::default().reject_floor, ..quick() });
