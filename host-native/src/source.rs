@@ -7,7 +7,7 @@ use crate::http::Http;
 use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::token::{Memory, Token};
-use crate::worker::{Ask, Job, Reply, Worker};
+use crate::worker::{Ask, Job, Reply, Worker, peek};
 use kraube_core::credential::{Baseline, Wanted};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
@@ -16,7 +16,7 @@ use kraube_core::secret::Secret;
 use kraube_core::time::Millis;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -158,15 +158,21 @@ impl TokenSource {
     /// begins with it; it stands alone for programs that prepare for a refresh only where one is due. Within a runtime
     /// it is `None`: a store may use a runtime of its own.
     pub fn stored_token(&self) -> Option<Token> {
-        let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Thread::Idle(worker) = &*thread else { return None };
         if tokio::runtime::Handle::try_current().is_ok() {
             return None;
         }
+        // Not read under the mutex: whoever needs the thread meanwhile may be what the store waits for.
+        let store = match &*self.shared.thread() {
+            Thread::Idle(worker) => Arc::clone(&worker.io.store),
+            Thread::Running { .. } | Thread::Gone => return None,
+        };
         let (rejected, baseline) = (self.shared.memory.rejected(), self.baseline());
         let (min_valid, bound) = (self.min_valid, self.bound);
         let wanted = Wanted { min_valid, rejected, baseline, default_client: None, bound };
-        let token = worker.peek(wanted)?.asked(self.min_valid);
+        let ready = peek(&*store, self.shared.policy.clone(), wanted)?;
+        let thread = self.shared.thread();
+        let Thread::Idle(worker) = &*thread else { return None };
+        let token = worker.remember(ready).asked(self.min_valid);
         if let Some(pin) = &self.pin {
             let _ = pin.set(token.live().login.clone());
         }
@@ -242,19 +248,28 @@ impl TokenSource {
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
-        let mut thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Thread::Idle(_) = *thread
-            && let Thread::Idle(worker) = std::mem::replace(&mut *thread, Thread::Gone)
-        {
+        let mut thread = self.shared.thread();
+        if let Thread::Idle(_) = *thread {
             let (jobs, waiting) = mpsc::channel();
-            let handle = std::thread::Builder::new().name("kraube".into()).spawn(move || worker.run(&waiting));
+            // The worker goes to a thread that is there: where none can be started now, the next call may start one.
+            let (hand, handed) = mpsc::channel::<Box<Worker>>();
+            let run = move || handed.recv().map_or((), |worker| worker.run(&waiting));
+            let handle = std::thread::Builder::new().name("kraube".into()).spawn(run);
             let handle = handle.map_err(|error| Error::System(format!("no thread can be started: {error}")))?;
-            *thread = Thread::Running { jobs, handle };
+            if let Thread::Idle(worker) = std::mem::replace(&mut *thread, Thread::Running { jobs, handle }) {
+                let _ = hand.send(worker);
+            }
         }
         match &*thread {
             Thread::Running { jobs, .. } => jobs.send(job).map_err(|_| thread_gone()),
             Thread::Idle(_) | Thread::Gone => Err(thread_gone()),
         }
+    }
+}
+
+impl Shared {
+    fn thread(&self) -> MutexGuard<'_, Thread> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -148,8 +148,9 @@ impl Memory {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.live.load();
         let newest = if live.is_none() { *rejected } else { Some(live.access_token.fingerprint()) };
-        if newest.is_none_or(|newest| newest == token.fingerprint()) {
-            *rejected = Some(token.fingerprint());
+        let token = token.fingerprint();
+        if newest.is_none_or(|newest| newest == token) {
+            *rejected = Some(token);
             self.live.store(Arc::new(Live::none()));
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::drive::{Io, Unwatched, Watch, duration, now};
 use crate::error::Error;
+use crate::store::Store;
 use crate::token::{Live, Memory, Token};
 use crate::unsaved;
 use kraube_core::credential::{Baseline, Failure, Obtain, Outcome, Ready, Unsaved, Wanted};
@@ -73,20 +74,6 @@ impl Worker {
         self.farewell();
     }
 
-    /// A run as far as its first look, on the thread of a caller. `None` where it would have to go on: it has changed
-    /// nothing by then, and is begun anew on the thread.
-    pub(crate) fn peek(&self, wanted: Wanted) -> Option<Token> {
-        if !unsaved::none() {
-            return None;
-        }
-        let step: Step<Obtain, Outcome> = Obtain::start(wanted, self.policy.clone(), RunId(random().ok()?), now());
-        let Step::Continue(machine, Action::Read) = step else { return None };
-        let Step::Done(Outcome::Ready(ready)) = machine.step(Input::Read(self.io.store.read()), now()) else {
-            return None;
-        };
-        Some(self.remember(*ready))
-    }
-
     fn sort(&mut self, jobs: impl Iterator<Item = Job>) -> Vec<Ask> {
         let asks = jobs.filter_map(|job| match job {
             Job::Obtain(ask) => Some(ask),
@@ -144,7 +131,7 @@ impl Worker {
         Ok(self.remember(ready))
     }
 
-    fn remember(&self, ready: Ready) -> Token {
+    pub(crate) fn remember(&self, ready: Ready) -> Token {
         let live = Arc::new(Live::from(ready));
         self.memory.keep(&live);
         Token::new(live)
@@ -215,6 +202,18 @@ impl Worker {
             std::thread::sleep(duration(self.policy.save_pause));
         }
     }
+}
+
+/// A run as far as its first look, on the thread of a caller. `None` where it would have to go on: it has changed nothing
+/// by then, and is begun anew on the thread.
+pub(crate) fn peek(store: &dyn Store, policy: Policy, wanted: Wanted) -> Option<Ready> {
+    if !unsaved::none() {
+        return None;
+    }
+    let step: Step<Obtain, Outcome> = Obtain::start(wanted, policy, RunId(random().ok()?), now());
+    let Step::Continue(machine, Action::Read) = step else { return None };
+    let Step::Done(Outcome::Ready(ready)) = machine.step(Input::Read(store.read()), now()) else { return None };
+    Some(*ready)
 }
 
 /// Eight random bytes of the operating system.

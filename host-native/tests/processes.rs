@@ -14,7 +14,7 @@ use kraube::{Options, TokenSource};
 use kraube_testserver::Config;
 use roles::{ROTATIONS, ask, force, refresh_that_hangs};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use scene::{HOUR, Left, Scene, client, code, now, options, quick, source_at};
 use serde_json::Value;
 use std::fs::File;
@@ -63,6 +63,14 @@ fn fault_32_an_interrupt_in_mid_refresh_costs_nothing() {
         assert_eq!(scene.requests(), 1);
         scene.assert_alive();
     }
+}
+
+#[test]
+fn a_thread_that_could_not_be_started_is_started_by_the_next_call() {
+    let scene = Scene::new(Config::default());
+    start("no thread", &scene.file).finish();
+    assert_eq!(scene.requests(), 1);
+    scene.assert_alive();
 }
 
 #[test]
@@ -197,6 +205,7 @@ fn helper() {
             ("force with", Some(issuer)) => force(&source_of(path, &issuer)),
             ("work with", Some(issuer)) => work(&source_of(path, &issuer)),
             ("go", Some(issuer)) => go(path, &issuer),
+            ("no thread", None) => no_thread(path),
             ("interrupted", None) => interrupted(path),
             other => panic!("no role {other:?}"),
         }
@@ -239,6 +248,24 @@ fn interrupted(path: &Path) {
     drop(runtime);
     tell("interrupted");
     drop(source);
+}
+
+/// A program that has no room for another thread, and then has it again.
+fn no_thread(path: &Path) {
+    let source = source_at(path, quick());
+    let before = getrlimit(Resource::As);
+    let status = std::fs::read_to_string("/proc/self/status").expect("it is mounted");
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.strip_suffix("kB"));
+    let size: u64 = size.and_then(|size| size.trim().parse().ok()).expect("a number");
+    // The stack of a thread takes 2 MiB.
+    let full = (size << 10) + (1 << 20);
+    setrlimit(Resource::As, Rlimit { current: Some(full), ..before }).expect("less is always allowed");
+    let (first, second) = (source.keep_fresh(), source.blocking_token());
+    setrlimit(Resource::As, before).expect("as it was");
+    for error in [first.expect_err("no room"), second.expect_err("no room")] {
+        assert!(error.to_string().contains("no thread can be started"), "{error}");
+    }
+    source.blocking_token().expect("there is room again");
 }
 
 /// As the Go program of the same name does it: `flock`, asked for every 50 ms; read again under it; the rotation written

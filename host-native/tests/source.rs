@@ -148,6 +148,20 @@ fn a_rejected_token_gives_way_to_what_a_peer_stored() {
 }
 
 #[test]
+fn a_rejected_token_stays_rejected_when_an_older_one_is_rejected_late() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let source = scene.source();
+    let old = source.blocking_token().expect("it lives");
+    source.reject(&old);
+    let last = source.blocking_token().expect("the server rotates");
+    source.reject(&last);
+    source.reject(&old);
+    assert_ne!(source.blocking_token().expect("the server rotates").expose(), last.expose());
+    assert_eq!(scene.requests(), 2);
+    scene.assert_alive();
+}
+
+#[test]
 fn a_resource_that_rejects_everything_does_not_rotate_without_end() {
     let scene = Scene::new(Config::default());
     let source = scene.source_by(Policy { reject_floor: Policy::default().reject_floor, ..quick() });
@@ -478,6 +492,34 @@ fn a_stored_token_is_had_by_the_caller_alone() {
     drop(busy);
     assert_ne!(source.blocking_token().expect("the server rotates").expose(), token.expose());
     assert_eq!(scene.requests(), 1);
+}
+
+#[test]
+fn a_look_at_the_store_holds_up_no_task() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let (looks, looking) = mpsc::channel();
+    let (go_on, waiting) = mpsc::channel();
+    let first = Mutex::new(Some((looks, waiting)));
+    let read = move |blob| {
+        if let Some((looks, waiting)) = first.lock().expect("nobody panicked").take() {
+            looks.send(()).expect("the test waits");
+            waiting.recv_timeout(scene::BOUND).expect("the task waits for this look");
+        }
+        blob
+    };
+    let spoil = Arc::new(Spoil { read: Box::new(read), ..Spoil::default() });
+    let store = Spoilt { inner: FileStore::open(&scene.file).expect("a path"), spoil };
+    let source = TokenSource::from_store(store, options(quick()));
+    std::thread::scope(|scope| {
+        let look = scope.spawn(|| source.stored_token());
+        looking.recv_timeout(scene::BOUND).expect("it looks");
+        let mut task = Box::pin(source.token());
+        let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        go_on.send(()).expect("it still looks");
+        assert!(look.join().expect("it does not panic").is_none(), "the thread is needed by now");
+    });
+    assert_eq!(source.blocking_token().expect("it lives").expose(), scene.login.access_token);
+    assert_eq!(scene.requests(), 0);
 }
 
 #[test]

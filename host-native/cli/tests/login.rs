@@ -4,10 +4,11 @@
 
 mod support;
 
-use kraube_testserver::{Config, Shape};
+use kraube_testserver::{Config, Event, Shape};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStderr, Command};
+use std::time::Duration;
 use support::{World, start};
 
 const WAITING: &str = "Waiting for the browser.";
@@ -235,7 +236,7 @@ fn decide(said: &mut BufReader<ChildStderr>, decision: &str) {
 }
 
 fn with_device(decision: &str) -> (World, (Option<i32>, String)) {
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let world = World::with(Config { auto_approve: false, device_interval: second, ..Config::default() });
     let mut child = start(login(&world, "demo", &["--device"]), "");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -259,9 +260,40 @@ fn a_person_says_no_on_another_machine() {
     assert!(!world.path().exists());
 }
 
+/// Ctrl-C, while the answer to a poll is under way.
+fn interrupted_during_a_poll(agreed: bool) -> (World, support::Run) {
+    let second = Duration::from_secs(1);
+    let config = Config { auto_approve: agreed, device_interval: second, latency: second, ..Config::default() };
+    let world = World::with(config);
+    let mut command = world.in_foreground(&["login", "--provider", "demo", "--device"]);
+    command.env("KRAUBE_DEMO_ISSUER", world.server.issuer());
+    let events = world.server.events();
+    let child = start(command, "");
+    let polled = events.recv_timeout(Duration::from_secs(60)).expect("the server is polled");
+    assert!(matches!(polled, Event::TokenRequest { .. }), "{polled:?}");
+    support::interrupt(&child);
+    let run = world.finish(child);
+    run.says(&["Waiting for the answer that is under way."]);
+    (world, run)
+}
+
+#[test]
+fn an_interrupt_during_the_poll_that_brings_the_tokens_waits_for_them_to_be_stored() {
+    let (world, run) = interrupted_during_a_poll(true);
+    logged_in(&world, (Some(run.code), run.stderr));
+}
+
+#[test]
+fn an_interrupt_during_another_poll_ends_the_login_when_that_was_answered() {
+    let (world, run) = interrupted_during_a_poll(false);
+    assert_eq!(run.code, 130, "{run:?}");
+    assert!(!world.path().exists());
+    assert_eq!(world.server.counters().token_requests, 1, "nothing is sent any more");
+}
+
 #[test]
 fn without_a_display_a_server_with_the_device_flow_is_asked_for_that() {
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let world = World::with(Config { device_interval: second, ..Config::default() });
     let run = world.run_with(login(&world, "demo", &[]), "");
     run.says(&["On another machine, open this address:", "/device\n"]);

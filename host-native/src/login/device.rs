@@ -31,14 +31,15 @@ pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt)
     let credentials = loop {
         let wait = polling.wait(now()).ok_or(DeviceError::Expired)?;
         std::thread::sleep(duration(wait));
+        prompt.event(Event::Exchanging);
         let sent = now().wall;
         let answer = send(&mut http, polling.request())?;
         match polling.receive(answer, sent, now())? {
             Polled::Pending(again) => polling = again,
             Polled::Done(credentials) => break credentials,
         }
+        prompt.event(Event::Pending);
     };
-    prompt.event(Event::Exchanging);
     let credentials = account::install(store, NewLogin::Credentials(credentials))?;
     Ok(LoggedIn::new(credentials, path))
 }

@@ -27,7 +27,7 @@ const MAX_CONNECTIONS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The client closes first: a connection that we close first blocks a fixed port for a minute.
 const LINGER: Duration = Duration::from_millis(500);
-/// How long the last page is there to be fetched.
+/// How long the last page is there to be fetched, once the login is over.
 const AFTERLIFE: Duration = Duration::from_secs(2);
 /// How many free ports are tried: the one that the system names may be taken in the other family.
 const TRIES: usize = 8;
@@ -39,6 +39,8 @@ pub(super) struct Loopback {
     /// Where it listens, in one family or both, on one port.
     pub(super) bound: Vec<SocketAddr>,
     end: Arc<Notify>,
+    /// Disconnected when the thread has ended.
+    started: mpsc::Receiver<io::Result<Vec<SocketAddr>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,26 +58,22 @@ impl Loopback {
         })?;
         let bound = started.recv().unwrap_or_else(|_| Err(io::Error::other("the thread of the listener has ended")))?;
         let first = bound.first().ok_or_else(|| io::Error::other("no address was bound"))?;
-        Ok(Self { uri: rules.uri(*first), bound, end, thread: Some(thread) })
+        Ok(Self { uri: rules.uri(*first), bound, end, started, thread: Some(thread) })
     }
 
     /// After the last answer: waits until the browser has its page, for a moment at most.
-    pub(super) fn finish(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic in there has been printed by the panic hook; the login does not depend on its pages.
-            let _ = thread.join();
-        }
+    pub(super) fn finish(self) {
+        let _ = self.started.recv_timeout(AFTERLIFE);
     }
 }
 
 impl Drop for Loopback {
     fn drop(&mut self) {
         self.end.notify_one();
-        self.join();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed by the panic hook; the login does not depend on its pages.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -147,7 +145,7 @@ struct Site {
     answered: AtomicBool,
     end: Arc<Notify>,
     /// The open connections, the oldest first.
-    open: Mutex<VecDeque<AbortHandle>>,
+    open: Mutex<VecDeque<Open>>,
 }
 
 impl Site {
@@ -200,27 +198,32 @@ impl Site {
         };
         if matches!(page, Page::Received | Page::Denied) {
             self.answered.store(true, Ordering::Release);
-            let end = Arc::clone(&self.end);
-            tokio::spawn(async move {
-                tokio::time::sleep(AFTERLIFE).await;
-                end.notify_one();
-            });
         }
         page
     }
 
-    /// Keeps few connections open. The oldest gives way: one that is slow or idle must not keep the browser out.
+    /// Keeps few connections open. The oldest gives way: one that is slow or idle must not keep the browser out. One
+    /// that may carry the answer does so only where all of them may.
     fn admit(self: &Arc<Self>, stream: TcpStream) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|connection| !connection.is_finished());
-        if open.len() >= MAX_CONNECTIONS
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
+        open.retain(|connection| !connection.task.is_finished());
+        if open.len() >= MAX_CONNECTIONS {
+            let oldest = open.iter().position(|connection| !connection.asks.load(Ordering::Relaxed));
+            if let Some(oldest) = open.remove(oldest.unwrap_or_default()) {
+                oldest.task.abort();
+            }
         }
-        let connection = Connection { stream, answered: false };
-        open.push_back(tokio::spawn(connection.serve(Arc::clone(self))).abort_handle());
+        let asks = Arc::<AtomicBool>::default();
+        let connection = Connection { stream, asks: Arc::clone(&asks), answered: false };
+        open.push_back(Open { asks, task: tokio::spawn(connection.serve(Arc::clone(self))).abort_handle() });
     }
+}
+
+/// A connection, as the others know it.
+struct Open {
+    /// Its callback is being judged, or is the answer.
+    asks: Arc<AtomicBool>,
+    task: AbortHandle,
 }
 
 enum Route {
@@ -240,13 +243,19 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
 
 struct Connection {
     stream: TcpStream,
+    asks: Arc<AtomicBool>,
     answered: bool,
 }
 
 impl Connection {
     async fn serve(mut self, site: Arc<Site>) {
         let page = match timeout(PATIENCE, self.read(&site)).await {
-            Ok(Ok(Some(Ok(Route::Callback(query))))) => site.ask(query).await,
+            Ok(Ok(Some(Ok(Route::Callback(query))))) => {
+                self.asks.store(true, Ordering::Relaxed);
+                let page = site.ask(query).await;
+                self.asks.store(page != Page::Ignored, Ordering::Relaxed);
+                page
+            }
             Ok(Ok(Some(Ok(Route::Done)))) => Page::Done,
             Ok(Ok(Some(Err(page)))) => page,
             // Slow, closed or broken.
@@ -322,6 +331,10 @@ fn parse<T>(
 mod tests {
     use super::*;
     use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    use std::io::{Read, Write};
+
+    /// Longer than anything takes that is going to happen at all.
+    const LONG: Duration = Duration::from_secs(30);
 
     fn families(v4: Result<u16, io::ErrorKind>, v6: Option<io::ErrorKind>) -> Result<Vec<SocketAddr>, io::ErrorKind> {
         let listen = |addr: SocketAddr| match (addr, v4, v6) {
@@ -407,5 +420,69 @@ mod tests {
         assert_eq!(judge(&head(2 * MAX_HEAD)[..MAX_HEAD + 1]), Err(Page::HeadTooLong));
         let many = "a: b\r\n".repeat(MAX_FIELDS);
         assert_eq!(judge(&line(100).replace("\r\n\r\n", &format!("\r\n{many}\r\n"))), Err(Page::HeadTooLong));
+    }
+
+    fn started() -> (Loopback, mpsc::Receiver<Arrival>) {
+        let (sender, arrivals) = mpsc::channel();
+        (Loopback::start(&RedirectRules::default(), sender).expect("a free port"), arrivals)
+    }
+
+    impl Loopback {
+        fn connect(&self) -> std::net::TcpStream {
+            std::net::TcpStream::connect(self.bound[0]).expect("it listens")
+        }
+
+        fn get(&self, target: &str) -> std::net::TcpStream {
+            let mut stream = self.connect();
+            write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", self.bound[0]).expect("it is taken");
+            stream
+        }
+    }
+
+    fn status(mut stream: std::net::TcpStream) -> String {
+        stream.set_read_timeout(Some(LONG)).expect("a time that is not zero");
+        let mut line = [0; "HTTP/1.1 200".len()];
+        stream.read_exact(&mut line).expect("a response");
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
+    fn verdict(arrivals: &mpsc::Receiver<Arrival>) -> oneshot::Sender<Page> {
+        let Ok(Arrival::Callback { reply, .. }) = arrivals.recv_timeout(LONG) else { panic!("no callback") };
+        reply
+    }
+
+    fn finish(loopback: Loopback) {
+        let (ended, waiting) = mpsc::channel();
+        std::thread::spawn(move || {
+            loopback.finish();
+            ended.send(())
+        });
+        waiting.recv_timeout(LONG).expect("it waits for ever");
+    }
+
+    #[test]
+    fn a_callback_that_is_judged_does_not_give_way_to_newer_connections() {
+        let (loopback, arrivals) = started();
+        let browser = loopback.get("/callback?a");
+        let reply = verdict(&arrivals);
+        let idle: Vec<_> = (0..MAX_CONNECTIONS).map(|_| loopback.connect()).collect();
+        // They are admitted in this order.
+        assert_eq!(status(loopback.get("/")), "HTTP/1.1 404");
+        reply.send(Page::Received).expect("the browser waits");
+        assert_eq!(status(browser), "HTTP/1.1 303");
+        assert_eq!(status(loopback.get(DONE)), "HTTP/1.1 200");
+        finish(loopback);
+        drop(idle);
+    }
+
+    #[test]
+    fn a_browser_that_never_has_its_page_does_not_hold_up_the_end() {
+        let (loopback, arrivals) = started();
+        let browser = loopback.get("/callback?a");
+        let reply = verdict(&arrivals);
+        let others: Vec<_> = (0..MAX_CONNECTIONS).map(|_| (loopback.get("/callback?b"), verdict(&arrivals))).collect();
+        assert_eq!(reply.send(Page::Received), Err(Page::Received), "the oldest of them gave way");
+        finish(loopback);
+        drop((browser, others));
     }
 }

@@ -186,8 +186,11 @@ pub enum Event<'a> {
     Ignored(Ignored),
     /// The answer is in, with a code.
     Received,
-    /// The code is being exchanged for tokens.
+    /// The code is being exchanged for tokens. With the [device flow](device()) each poll may be the one that brings them.
+    /// A program that ends now may lose them: it waits for the end of the login, or for [`Pending`](Self::Pending).
     Exchanging,
+    /// This poll has brought no tokens, and the code is still good. The login waits to ask again.
+    Pending,
 }
 
 /// A login that was stored.

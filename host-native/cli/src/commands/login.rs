@@ -152,6 +152,7 @@ fn show(event: Event<'_>, paste: bool) {
         Event::Ignored(reason) => ui::warn(&format!("ignored, and still waiting: {reason}")),
         Event::Received => ui::say("The answer is here; exchanging the code."),
         Event::Exchanging => EXCHANGING.store(true, Ordering::SeqCst),
+        Event::Pending => EXCHANGING.store(false, Ordering::SeqCst),
         Event::Listening { .. } | Event::BrowserOpened | _ => {}
     }
 }
