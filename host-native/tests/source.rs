@@ -173,19 +173,6 @@ fn a_resource_that_rejects_everything_does_not_rotate_without_end() {
 }
 
 #[test]
-fn a_rejected_token_stays_rejected_when_an_older_one_is_rejected_late() {
-    let scene = Scene::with(Config::default(), Left::Much);
-    let source = scene.source();
-    let old = source.blocking_token().expect("it lives");
-    source.reject(&old);
-    let new = source.blocking_token().expect("the server rotates");
-    source.reject(&new);
-    source.reject(&old);
-    assert_ne!(source.blocking_token().expect("the server rotates").expose(), new.expose());
-    scene.assert_alive();
-}
-
-#[test]
 fn a_rejected_token_does_not_come_back_from_the_background() {
     let scene = Scene::with(Config::default(), Left::Much);
     let source = scene.source();
