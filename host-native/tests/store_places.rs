@@ -316,7 +316,7 @@ fn on_a_mount(file: &Path) {
 }
 
 #[test]
-fn a_volume_that_is_swapped_under_the_store_is_read_anew() {
+fn a_volume_that_is_swapped_under_the_store_is_read_anew_after_the_lock() {
     // As Kubernetes does it: the directory of the file is a link, which is replaced.
     let place = place();
     let dir = place.dir.path();
@@ -330,9 +330,15 @@ fn a_volume_that_is_swapped_under_the_store_is_read_anew() {
     let guard = swapped.lock(LONG, None).expect("it is free");
     symlink("two", dir.join("new")).expect("room");
     fs::rename(dir.join("new"), dir.join("data")).expect("the same directory");
+    assert_eq!(text(&swapped).as_deref(), Some("one"), "what was locked is what is read");
+    for version in ["one", "two"] {
+        assert!(!swapped.holds(&guard, blob(version).revision()), "that lock is the old volume's");
+    }
+    let anew = store(&dir.join("data/credentials.json"));
+    assert_eq!(text(&anew).as_deref(), Some("two"));
+    drop(anew.lock(Duration::ZERO, None).expect("the new volume has a lock of its own"));
+    drop(guard);
     assert_eq!(text(&swapped).as_deref(), Some("two"));
-    assert!(!swapped.holds(&guard, blob("two").revision()), "that lock is the old volume's");
-    swapped.lock(Duration::ZERO, None).expect("the new volume has a lock of its own");
 }
 
 #[test]
