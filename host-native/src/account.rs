@@ -45,7 +45,7 @@ pub fn logout(path: Option<&Path>, revoke: bool) -> Result<Forgotten, Error> {
         let mut io = Io { store: Arc::new(store), http: Http::default() };
         let step = Forget::start(revoke, Policy::default(), before.clone());
         let (forgotten, guard) = io.drive(guard, step, &mut Unwatched);
-        turn.end(&forgotten, before, guard);
+        turn.end(&*io.store, &forgotten, before, guard);
         Ok(forgotten)
     })
 }
@@ -59,7 +59,7 @@ pub(crate) fn install(store: impl Store, new: NewLogin) -> Result<Credentials, E
         let mut io = Io { store: Arc::new(store), http: Http::default() };
         let step = Install::start(new, login, Policy::default());
         let (installed, guard) = io.drive(guard, step, &mut Unwatched);
-        turn.end(&installed, before, guard);
+        turn.end(&*io.store, &installed, before, guard);
         installed.map_err(|error: InstallError| Error::Login(error))
     })
 }

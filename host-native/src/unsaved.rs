@@ -1,6 +1,6 @@
 //! Rotations that were received and could not be stored, kept for the whole process, each with the lock of its store.
 
-use crate::store::Guard;
+use crate::store::{Guard, Store};
 use kraube_core::credential::{Settle, Unsaved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,10 +52,12 @@ pub(crate) fn none() -> bool {
 }
 
 impl Turn {
-    /// Keeps what an outcome leaves unsaved, with the lock.
-    pub(crate) fn end(self, outcome: &impl Settle, before: Option<Unsaved>, guard: Option<Guard>) {
+    /// Keeps what an outcome leaves unsaved, with the lock. A run that had to take the lock itself may have locked another
+    /// place than its store led to when the turn began: that place counts.
+    pub(crate) fn end(self, store: &dyn Store, outcome: &impl Settle, before: Option<Unsaved>, guard: Option<Guard>) {
         if let (Some(unsaved), Some(guard)) = (outcome.keep(before), guard) {
-            kept().entries.insert(self.key.clone(), Entry { unsaved, guard });
+            let key = if self.out { self.key.clone() } else { store.key() };
+            kept().entries.insert(key, Entry { unsaved, guard });
         }
     }
 }

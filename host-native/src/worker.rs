@@ -146,7 +146,7 @@ impl Worker {
             None => Obtain::start(wanted, policy, id, now()),
         };
         let (outcome, guard) = self.io.drive(guard, step, watch);
-        turn.end(&outcome, before, guard);
+        turn.end(&*self.io.store, &outcome, before, guard);
         Ok(outcome)
     }
 

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 use support::{
-    LOCK, LONG, SHORT, beside, filled, mode, names, place, play, set_mode, sh, start, store, tell, wait_for_starter,
-    write,
+    LOCK, LONG, SHORT, beside, blob, filled, mode, names, place, play, set_mode, sh, start, store, tell, text,
+    wait_for_starter, write,
 };
 
 #[test]
@@ -158,6 +158,96 @@ fn fault_35_a_link_and_its_target_have_one_lock_and_one_key() {
     fs::write(elsewhere.path().join("other.json"), "one").expect("room");
     symlink("other.json", &link).expect("room");
     assert!(!linked.holds(&guard, one));
+}
+
+#[test]
+fn fault_35_a_link_that_is_switched_under_the_lock_counts_when_the_lock_is_released() {
+    let (place, one) = filled("one");
+    let other = beside(&place.file, "other.json");
+    fs::write(&other, "other").expect("room");
+    let link = beside(&place.file, "link.json");
+    symlink(&place.file, &link).expect("room");
+    let linked = store(&link);
+    let key = linked.key();
+    let guard = linked.lock(LONG, None).expect("it is free");
+    linked.write(Some(one), &blob("mark"), 4096).expect("there is room");
+    switch(&link, &other);
+    assert_eq!((text(&linked).as_deref(), linked.key()), (Some("mark"), key), "what was locked is what is read");
+    let commit = write(&linked, Some(blob("mark").revision()), "commit");
+    assert_eq!(fs::read_to_string(&place.file).expect("it is there"), "commit");
+    // Whoever comes now goes where the link leads, and is not kept by this lock.
+    let next = store(&link);
+    assert_eq!(text(&next).as_deref(), Some("other"));
+    drop(next.lock(Duration::ZERO, None).expect("the other file has a lock of its own"));
+    assert_eq!(place.store.lock(SHORT, None).err(), Some(NotLocked::TimedOut));
+    assert_eq!(linked.lock(SHORT, Some(commit)).err(), Some(NotLocked::TimedOut), "one guard at a time");
+    linked.delete(commit).expect("it is stored");
+    assert_eq!((place.file.exists(), fs::read_to_string(&other).expect("not ours").as_str()), (false, "other"));
+    drop(guard);
+    assert_eq!(text(&linked).as_deref(), Some("other"));
+    assert_eq!(linked.key(), next.key());
+    let guard = linked.lock(LONG, None).expect("it is free");
+    assert!(linked.holds(&guard, blob("other").revision()));
+}
+
+#[test]
+fn fault_35_a_waiter_whose_link_is_switched_locks_what_it_leads_to_then() {
+    let (place, one) = filled("one");
+    let link = beside(&place.file, "link.json");
+    symlink(&place.file, &link).expect("room");
+    let other = beside(&place.file, "other.json");
+    fs::write(&other, "other").expect("room");
+    let mut holder = start("hold", &place.file);
+    holder.expect("held");
+    for seen in [Some(one), None] {
+        std::thread::scope(|scope| {
+            let linked = store(&link);
+            let waiter = scope.spawn(move || (linked.lock(LONG, seen), linked));
+            wait_until_opened(&beside(&place.file, LOCK));
+            switch(&link, &other);
+            if seen.is_some() {
+                assert_eq!(waiter.join().expect("no panic").0.err(), Some(NotLocked::Changed));
+                return switch(&link, &place.file);
+            }
+            holder.go_on();
+            let (guard, linked) = waiter.join().expect("no panic");
+            assert!(linked.holds(&guard.expect("it is free"), blob("other").revision()));
+        });
+    }
+}
+
+#[test]
+fn fault_35_a_file_that_is_moved_under_the_lock_is_found_behind_its_link() {
+    let (place, one) = filled("one");
+    let moved = beside(&place.file, "moved.json");
+    let key = place.store.key();
+    let guard = place.store.lock(LONG, None).expect("it is free");
+    fs::rename(&place.file, &moved).expect("the same directory");
+    symlink(&moved, &place.file).expect("room");
+    assert_eq!(place.store.key(), key, "what is kept with the lock is still found");
+    let two = write(&place.store, Some(one), "two");
+    assert!(place.file.is_symlink());
+    drop(guard);
+    assert_ne!(place.store.key(), key);
+
+    // The same with a link that was there before, and leads to the new name.
+    let link = beside(&place.file, "link.json");
+    symlink(&moved, &link).expect("room");
+    let linked = store(&link);
+    let _guard = linked.lock(LONG, None).expect("it is free");
+    let again = beside(&place.file, "again.json");
+    fs::rename(&moved, &again).expect("the same directory");
+    switch(&link, &again);
+    write(&linked, Some(two), "three");
+    assert_eq!(fs::read_to_string(&again).expect("it is there"), "three");
+    assert!(!moved.exists());
+}
+
+/// As `ln -sfn` does it.
+fn switch(link: &Path, to: &Path) {
+    let new = beside(link, "new link");
+    symlink(to, &new).expect("room");
+    fs::rename(new, link).expect("the same directory");
 }
 
 fn wait_until_opened(path: &Path) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use kraube::core::credential::Forgotten;
 use kraube::store::{FileStore, NotLocked, Store};
 use kraube_core::machine::{Blob, StoreError, StoreErrorKind, WriteError};
 use std::ffi::OsStr;
@@ -125,8 +126,26 @@ fn fault_35_a_hard_link_is_read_and_not_written() {
     assert_eq!(text(&place.store).as_deref(), Some("one"));
     refused(&place.store, StoreErrorKind::Irreplaceable);
     assert_eq!(names(place.dir.path()).len(), 2, "refused before the lock file is created");
+    let error = failure(place.store.delete(one));
+    assert_eq!(error.kind, StoreErrorKind::Irreplaceable, "the other name would keep them");
+    assert!(error.detail.contains("hard link"), "{}", error.detail);
+    assert_eq!(text(&place.store).as_deref(), Some("one"));
     fs::remove_file(&other).expect("ours");
-    write(&place.store, Some(one), "two");
+    let two = write(&place.store, Some(one), "two");
+    place.store.delete(two).expect("it has one name");
+}
+
+#[test]
+fn fault_35_a_logout_does_not_say_that_a_hard_link_is_gone() {
+    let (place, _) = filled(r#"{"refreshToken": "one", "accessToken": "two", "expiresAt": 0}"#);
+    let other = beside(&place.file, "other name");
+    fs::hard_link(&place.file, &other).expect("room");
+    let forgotten = kraube::logout(Some(&place.file), true).expect("a path");
+    let Forgotten::StillStored { cause: Some(error), .. } = forgotten else { panic!("{forgotten:?}") };
+    assert_eq!(error.kind, StoreErrorKind::Irreplaceable, "{}", error.detail);
+    fs::remove_file(&other).expect("ours");
+    let forgotten = kraube::logout(Some(&place.file), true).expect("a path");
+    assert!(matches!(forgotten, Forgotten::Deleted { .. }), "{forgotten:?}");
 }
 
 #[test]
@@ -316,7 +335,7 @@ fn on_a_mount(file: &Path) {
 }
 
 #[test]
-fn a_volume_that_is_swapped_under_the_store_is_read_anew() {
+fn a_volume_that_is_swapped_under_the_store_is_read_anew_after_the_lock() {
     // As Kubernetes does it: the directory of the file is a link, which is replaced.
     let place = place();
     let dir = place.dir.path();
@@ -330,9 +349,15 @@ fn a_volume_that_is_swapped_under_the_store_is_read_anew() {
     let guard = swapped.lock(LONG, None).expect("it is free");
     symlink("two", dir.join("new")).expect("room");
     fs::rename(dir.join("new"), dir.join("data")).expect("the same directory");
+    assert_eq!(text(&swapped).as_deref(), Some("one"), "what was locked is what is read");
+    for version in ["one", "two"] {
+        assert!(!swapped.holds(&guard, blob(version).revision()), "that lock is the old volume's");
+    }
+    let anew = store(&dir.join("data/credentials.json"));
+    assert_eq!(text(&anew).as_deref(), Some("two"));
+    drop(anew.lock(Duration::ZERO, None).expect("the new volume has a lock of its own"));
+    drop(guard);
     assert_eq!(text(&swapped).as_deref(), Some("two"));
-    assert!(!swapped.holds(&guard, blob("two").revision()), "that lock is the old volume's");
-    swapped.lock(Duration::ZERO, None).expect("the new volume has a lock of its own");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use kraube::core::credential::{Forgotten, Revoked};
 use kraube::store::{FileStore, NotLocked, Store};
 use kraube_testserver::Config;
 use scene::{BOUND, Left, Scene, Spoil, Spoilt, disk_died, options, quick, until};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -61,9 +62,14 @@ struct Kept {
 
 impl Kept {
     fn new() -> Self {
+        Self::through(|file| file.to_owned())
+    }
+
+    /// The source is given another path to the file.
+    fn through(path: impl FnOnce(&Path) -> PathBuf) -> Self {
         let scene = Scene::new(Config::default());
         let disk = Arc::new(Disk::default());
-        let inner = store(&scene);
+        let inner = FileStore::open(path(&scene.file)).expect("a path to a file");
         let spoilt = Spoilt { inner, spoil: Arc::clone(&disk).spoil() };
         let source = TokenSource::from_store(spoilt, options(quick()));
         scene.gate.close();
@@ -230,12 +236,138 @@ fn fault_33_a_disk_that_is_dead_from_the_start_spends_nothing() {
     assert_eq!((scene.requests(), scene.tokens()), (0, before));
 }
 
+#[cfg(unix)]
+mod links {
+    use super::*;
+    use kraube_testserver::Login;
+    use scene::source_at;
+    use serde_json::Value;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// As `ln -sfn` does it.
+    fn lead(link: &Path, to: &Path) {
+        let new = link.with_extension("new");
+        symlink(to, &new).expect("room");
+        fs::rename(new, link).expect("the same directory");
+    }
+
+    fn linked(file: &Path) -> PathBuf {
+        let link = file.with_file_name("link.json");
+        lead(&link, file);
+        link
+    }
+
+    fn json(file: &Path) -> Value {
+        serde_json::from_str(&fs::read_to_string(file).expect("it is there")).expect("it is JSON")
+    }
+
+    /// Another login of the same server, in a file beside the first.
+    fn another(scene: &Scene, left: Left) -> (PathBuf, Login) {
+        let file = scene.file.with_file_name("other.json");
+        let login = scene.server.issue_login();
+        let credentials = scene.credentials(&login, left, Default::default());
+        kraube::save_credentials(Some(&file), &credentials).expect("room");
+        (file, login)
+    }
+
+    #[test]
+    fn fault_35_a_link_that_is_switched_during_the_exchange_loses_nothing() {
+        let scene = Scene::new(Config::default());
+        let (other, login) = another(&scene, Left::Much);
+        let link = linked(&scene.file);
+        let source = source_at(&link, quick());
+        scene.gate.close();
+        let token = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| source.blocking_token());
+            scene.wait_for_rotation();
+            lead(&link, &other);
+            scene.gate.open();
+            asking.join().expect("it does not panic").expect("the answer has arrived")
+        });
+        assert_eq!((token.expose(), token.stale()), (scene.stored_access_token().as_str(), None));
+        let after = source_at(&link, quick()).blocking_token().expect("it lives");
+        assert_eq!(after.expose(), login.access_token, "the link counts from now on");
+        assert_eq!(json(&other)["refreshToken"], login.refresh_token.as_str());
+        assert_eq!(scene.requests(), 1);
+        scene.assert_alive();
+    }
+
+    #[test]
+    fn fault_35_kept_tokens_are_stored_where_they_belong_when_the_link_leads_elsewhere() {
+        let kept = Kept::through(linked);
+        let (other, login) = another(&kept.scene, Left::Much);
+        lead(&kept.scene.file.with_file_name("link.json"), &other);
+        let seen = kept.disk.failed.load(Ordering::SeqCst);
+        until("it tries again", || kept.disk.failed.load(Ordering::SeqCst) > seen + 1);
+        assert!(kept.is_locked());
+        kept.disk.set_dead(false);
+        until("it is stored", || kept.scene.stored_access_token() == kept.access);
+        until("the lock is free", || !kept.is_locked());
+        assert_eq!(json(&other)["accessToken"], login.access_token.as_str());
+        // From now on the link counts.
+        kept.source.reject_secret(&kraube::core::secret::Secret::new(kept.access.clone()));
+        let token = kept.source.blocking_token().expect("another login is there");
+        assert_eq!(token.expose(), login.access_token);
+        assert_eq!(kept.scene.requests(), 1);
+        kept.scene.assert_alive();
+    }
+
+    #[test]
+    fn fault_35_kept_tokens_are_found_when_the_file_is_moved_behind_a_link() {
+        let kept = Kept::new();
+        let moved = kept.scene.file.with_file_name("moved.json");
+        fs::rename(&kept.scene.file, &moved).expect("the same directory");
+        lead(&kept.scene.file, &moved);
+        kept.disk.set_dead(false);
+        until("it is stored", || json(&moved)["accessToken"] == kept.access.as_str());
+        assert!(kept.scene.file.is_symlink());
+        assert_eq!(kept.scene.requests(), 1);
+        kept.scene.assert_alive();
+    }
+
+    #[test]
+    fn fault_35_tokens_are_kept_for_the_file_that_was_locked_and_not_for_the_one_that_was_looked_at() {
+        let scene = Scene::new(Config::default());
+        let (other, login) = another(&scene, Left::Nothing);
+        // Logins without an id, as other programs write them, cannot be told apart.
+        for file in [&scene.file, &other] {
+            let mut record = json(file);
+            record["kraube"].as_object_mut().expect("an object").remove("login");
+            fs::write(file, record.to_string()).expect("it is ours");
+        }
+        let link = linked(&scene.file);
+        let (to, at, caller) = (other.clone(), link.clone(), std::thread::current().id());
+        let switched = AtomicBool::new(false);
+        // After the first look of the thread that refreshes, which is not the one that asks.
+        let read = move |blob| {
+            if std::thread::current().id() != caller && !switched.swap(true, Ordering::SeqCst) {
+                lead(&at, &to);
+            }
+            blob
+        };
+        let writes = AtomicU32::new(0);
+        let only_the_mark = move |go| if writes.fetch_add(1, Ordering::SeqCst) == 0 { go } else { Err(disk_died()) };
+        let spoil = Arc::new(Spoil { write: Box::new(only_the_mark), read: Box::new(read) });
+        let inner = FileStore::open(&link).expect("a path to a file");
+        let source = TokenSource::from_store(Spoilt { inner, spoil }, options(quick()));
+        let access = source.blocking_token().expect("it is served from memory").expose().to_owned();
+        assert_eq!(json(&other)["refreshToken"], login.refresh_token.as_str());
+        assert!(json(&other).pointer("/kraube/redeeming").is_some(), "the mark is there");
+        let beside = source_at(&other, quick());
+        until("the other source stores them", || {
+            beside.blocking_token().is_ok_and(|token| token.expose() == access && token.stale().is_none())
+        });
+        assert_eq!(json(&other)["accessToken"], access.as_str());
+        assert_eq!((scene.requests(), scene.stored_refresh_token()), (1, scene.login.refresh_token.clone()));
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod full {
     use super::*;
     use std::fs::File;
     use std::io::Write;
-    use std::path::Path;
     use support::in_namespace;
 
     const SMALL_DISK: &str = "mount -t tmpfs -o size=1m,mode=700 tmpfs \"$(dirname \"$1\")\"";

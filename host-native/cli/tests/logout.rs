@@ -63,3 +63,22 @@ fn a_login_in_doubt_may_have_a_token_that_nobody_knows() {
     run.says(&["The login is deleted.\n", "warning: the server did not confirm"]);
     assert!(!world.path().exists());
 }
+
+#[test]
+fn a_file_with_another_name_is_not_called_deleted() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let other = world.path().with_extension("other");
+    std::fs::hard_link(world.path(), &other).expect("room");
+    let run = world.run(&["logout"]);
+    assert_eq!(run.code, 1, "{run:?}");
+    run.says(&[
+        "error: the credentials are still stored\n",
+        "is a hard link",
+        "\n\nhint: mend that, and log out again\n",
+    ]);
+    assert!(std::fs::read_to_string(world.path()).expect("it is there").contains(&login.refresh_token));
+    std::fs::remove_file(&other).expect("it is ours");
+    world.run(&["logout"]).prints("");
+    assert!(!world.path().exists());
+}

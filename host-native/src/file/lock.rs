@@ -1,21 +1,26 @@
 //! The lock: a kernel lock on a file of its own, asked for again and again, never waited for in the kernel, so that
 //! every wait has an end and can notice that somebody else has done the work.
 
-use super::place::Place;
+use super::place::{Place, follow};
 use super::{FileStore, failed, read, refused};
 use crate::store::{Guard, NotLocked};
 use crate::sys;
 use fs4::{FileExt, TryLockError};
 use kraube_core::machine::{Revision, StoreError, StoreErrorKind};
-use std::fs::{self, File};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The open lock file. Closing it releases the lock; an explicit unlock would also release it for the parent of a
 /// process that was forked while it was held.
-struct Held(File);
+struct Held {
+    /// Keeps the store with this file. Declared first, so that it ends before the lock does.
+    _target: Arc<PathBuf>,
+    file: File,
+}
 
 enum Try {
     Held,
@@ -43,7 +48,7 @@ impl FileStore {
                             tracing::debug!(%error, "cannot touch the lock file");
                         }
                         place.sweep();
-                        return Ok(Guard::new(Held(file)));
+                        return Ok(Guard::new(Held { _target: self.keep(place.target), file }));
                     }
                     Try::Busy => open = Some((place, file)),
                     Try::Stale if stale_tries < 8 => {
@@ -67,7 +72,7 @@ impl FileStore {
     }
 
     pub(super) fn still_locked(&self, guard: &Guard) -> bool {
-        guard.get::<Held>().is_some_and(|held| self.is_current(&held.0))
+        guard.get::<Held>().is_some_and(|held| self.is_current(&held.file))
     }
 
     pub(super) fn try_out(&self) -> Result<(), StoreError> {
@@ -106,18 +111,19 @@ impl FileStore {
 
     /// Whether this is the file that others would lock now: links are looked up anew as well.
     fn is_current(&self, file: &File) -> bool {
-        self.follow().and_then(|end| Place::of(&end)).is_ok_and(|place| sys::is_at(file, &place.lock))
+        follow(&self.path).and_then(|end| Place::of(&end)).is_ok_and(|place| sys::is_at(file, &place.lock))
     }
 
     /// Whether something else than `seen` is stored. Reads only where the file looks other than the last time, which
     /// is why the look comes before the reading.
     fn differs(&self, seen: Revision, last: &mut Option<Option<sys::Look>>) -> bool {
-        let look = fs::metadata(&self.path).ok().map(|meta| sys::Look::of(&meta));
+        let end = self.follow();
+        let look = end.as_ref().ok().and_then(|end| end.meta.as_ref()).map(sys::Look::of);
         if last.as_ref() == Some(&look) {
             return false;
         }
         *last = Some(look);
-        let now = self.follow().and_then(|end| read::revision(&end.path));
+        let now = end.and_then(|end| read::revision(&end.path));
         matches!(now, Ok(revision) if revision != Some(seen))
     }
 }

@@ -12,21 +12,25 @@ use kraube_core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteErro
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 /// Keeps the credentials in one file of mode 0600, with a lock file beside it (`<file>.lock`, never removed).
 ///
 /// The path may be a symbolic link, also one that dangles: what is read, locked and replaced is its target, and the
-/// link stays. Every operation looks the path up anew. Reading works wherever the file can be read; locking and
-/// writing need a directory that takes new files, and a file of ours with one name that is not mounted by itself.
+/// link stays. Every operation looks the path up anew; but while a lock of this store is held, all of them stay with
+/// the file that was locked, wherever the link leads meanwhile, and [`holds`](Store::holds) says no once it leads
+/// elsewhere. Reading works wherever the file can be read; locking, writing and deleting need a directory that takes
+/// new files, and a file of ours with one name that is not mounted by itself.
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
     warned: AtomicBool,
     /// Where the path led when that could be told last.
     known: Mutex<Option<PathBuf>>,
+    /// What was locked last, for as long as that lock is held.
+    held: Mutex<Weak<PathBuf>>,
 }
 
 impl FileStore {
@@ -41,7 +45,7 @@ impl FileStore {
             return Err(refused(StoreErrorKind::Irreplaceable, &path, "names no file; give the path of a file"));
         }
         let path = std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
-        Ok(Self { path, warned: AtomicBool::new(false), known: Mutex::new(None) })
+        Ok(Self { path, warned: AtomicBool::new(false), known: Mutex::new(None), held: Mutex::new(Weak::new()) })
     }
 
     /// The path, absolute, with links unresolved.

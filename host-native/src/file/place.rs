@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 const MAX_LINKS: usize = 16;
 
@@ -63,37 +63,54 @@ impl Place {
     }
 }
 
-impl FileStore {
-    /// Follows the links of the last component. The kernel follows those before it.
-    pub(super) fn follow(&self) -> Result<End, StoreError> {
-        let mut path = self.path.clone();
-        let mut foreign_link = None;
-        for _ in 0..=MAX_LINKS {
-            let meta = match fs::symlink_metadata(&path) {
-                Ok(meta) if meta.is_symlink() => meta,
-                Ok(meta) => return Ok(End { path, meta: Some(meta), foreign_link }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(End { path, meta: None, foreign_link });
-                }
-                Err(error) => return Err(failed("look at", &path, &error)),
-            };
-            if !sys::is_ours(&meta) {
-                foreign_link = Some(path.clone());
+/// Follows the links of the last component. The kernel follows those before it.
+pub(super) fn follow(start: &Path) -> Result<End, StoreError> {
+    let mut path = start.to_owned();
+    let mut foreign_link = None;
+    for _ in 0..=MAX_LINKS {
+        let meta = match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_symlink() => meta,
+            Ok(meta) => return Ok(End { path, meta: Some(meta), foreign_link }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(End { path, meta: None, foreign_link });
             }
-            match fs::read_link(&path) {
-                Ok(link) => path = parts(&path)?.0.join(link),
-                // Replaced by a file since, or gone.
-                Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {}
-                Err(error) => return Err(failed("read the link", &path, &error)),
-            }
+            Err(error) => return Err(failed("look at", &path, &error)),
+        };
+        if !sys::is_ours(&meta) {
+            foreign_link = Some(path.clone());
         }
-        Err(refused(
-            StoreErrorKind::Irreplaceable,
-            &self.path,
-            format_args!(
-                "is a symbolic link that runs in a circle, or over more than {MAX_LINKS} links; mend the link"
-            ),
-        ))
+        match fs::read_link(&path) {
+            Ok(link) => path = parts(&path)?.0.join(link),
+            // Replaced by a file since, or gone.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {}
+            Err(error) => return Err(failed("read the link", &path, &error)),
+        }
+    }
+    Err(refused(
+        StoreErrorKind::Irreplaceable,
+        start,
+        format_args!("is a symbolic link that runs in a circle, or over more than {MAX_LINKS} links; mend the link"),
+    ))
+}
+
+impl FileStore {
+    /// Where the path leads; while the lock is held, what was locked, for as long as something is there: a file that is
+    /// moved meanwhile is looked for anew, lest what is to be stored in it be lost.
+    pub(super) fn follow(&self) -> Result<End, StoreError> {
+        match self.held().map(|held| follow(&held)).transpose()? {
+            Some(end) if end.meta.is_some() => Ok(end),
+            _ => follow(&self.path),
+        }
+    }
+
+    pub(super) fn keep(&self, target: PathBuf) -> Arc<PathBuf> {
+        let target = Arc::new(target);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&target);
+        target
+    }
+
+    fn held(&self) -> Option<PathBuf> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).upgrade().map(|held| PathBuf::clone(&held))
     }
 
     /// Checks everything that a lock and a write need, before anything is created; then creates the directory.
@@ -111,9 +128,13 @@ impl FileStore {
         Ok(place)
     }
 
-    /// The path that identifies the file, also where not all of its directories exist yet. Where it cannot be told, as
-    /// while a disk fails, it is what it was: what this process could not store yet is kept under it.
+    /// The path that identifies the file, also where not all of its directories exist yet: what this process could not
+    /// store yet is kept under it, with the lock. So it stays while the lock is held, and where it cannot be told, as
+    /// while a disk fails.
     pub(super) fn canonical(&self) -> PathBuf {
+        if let Some(held) = self.held() {
+            return held;
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = self.resolve() {
             *known = Some(path);

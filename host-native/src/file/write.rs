@@ -35,8 +35,9 @@ impl FileStore {
         }
         end.check_owner().map_err(WriteError::Failed)?;
         let place = Place::of(&end).map_err(WriteError::Failed)?;
-        compare(&place, Some(replaces))?;
         let fail = |error: io::Error| WriteError::Failed(failed("remove", &place.target, &error));
+        end.check_replaceable(&fs::metadata(&place.dir).map_err(fail)?).map_err(WriteError::Failed)?;
+        compare(&place, Some(replaces))?;
         fs::remove_file(&place.target).map_err(fail)?;
         place.sweep();
         sys::sync_dir(&place.dir).map_err(fail)

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
                 Some(cause) => failed.caused_by(cause.detail),
                 None => failed.caused_by("other programs kept changing them"),
             }
-            .hint("make the directory of the credentials writable, and log out again"));
+            .hint("mend that, and log out again"));
         }
         Forgotten::Misuse(awaited) => {
             return Err(Failed::new(Code::Error, format!("the machine awaited {awaited}"))
