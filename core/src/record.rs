@@ -172,6 +172,9 @@ pub enum RecordError {
     Repeated,
     /// A token that is no string.
     Mistyped,
+    /// The member `kraube`, or the provider in it, cannot be read. No default stands in for it: the tokens are of another
+    /// server, as far as anybody knows.
+    Provider,
     /// The key that the tokens are bound to cannot be read, so that they are of no use.
     #[cfg(feature = "dpop")]
     Key,
@@ -193,6 +196,7 @@ impl fmt::Display for RecordError {
             Self::NotJson => "the credentials are not a JSON object, or are cut off",
             Self::Repeated => "the credentials have a member twice",
             Self::Mistyped => "a token in the credentials is not a string",
+            Self::Provider => "what says where the credentials are refreshed (`kraube.provider`) cannot be read",
             #[cfg(feature = "dpop")]
             Self::Key => "the key that the tokens are bound to cannot be read",
         })
@@ -214,11 +218,12 @@ impl Record {
         let mut members = Members::each_once(bytes)?;
         let mut record = Self::blank();
         record.take_tokens(&mut members)?;
-        let ours = members.take("kraube").and_then(|raw| Members::each_once(raw.as_bytes()).ok());
+        let ours = members.take("kraube").filter(|raw| *raw != "null");
         record.unknown = members.rest();
-        if let Some(mut ours) = ours {
+        if let Some(raw) = ours {
+            let mut ours = Members::each_once(raw.as_bytes()).map_err(|_| RecordError::Provider)?;
             dpop::read(&mut ours, &mut record)?;
-            record.read_ours(&mut ours);
+            record.read_ours(&mut ours)?;
         }
         Ok(record)
     }
@@ -394,10 +399,13 @@ impl Record {
         Fingerprint::of(&[&bytes(&self.refresh_token), &bytes(&self.access_token)])
     }
 
-    fn read_ours(&mut self, ours: &mut Members<'_>) {
+    fn read_ours(&mut self, ours: &mut Members<'_>) -> Result<(), RecordError> {
+        self.client = ours.nullable("provider", Client::from_json);
+        if !ours.fits() {
+            return Err(RecordError::Provider);
+        }
         let fits = ours.text("for").is_some_and(|text| text == self.pair().to_string());
         self.login = ours.text("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
-        self.client = ours.value("provider", Client::from_json);
         let scope = ours.text("scope");
         let obtained_at = ours.value("obtainedAt", time);
         let redeeming = ours.take("redeeming").map(mark);
@@ -416,6 +424,7 @@ impl Record {
             self.last_status = last_status;
             self.refused = refused;
         }
+        Ok(())
     }
 
     fn write_ours(&self, sink: &mut dyn Sink) {

@@ -1,15 +1,18 @@
 //! The stored record: what is read, what is kept, what is written.
 
-use kraube_core::credential::{Failure, LoginReason, Obtain, Outcome, Wanted};
-use kraube_core::http::Response;
+use crate::common;
+use kraube_core::credential::{Cause, Failure, LoginReason, Obtain, Outcome, Wanted};
+use kraube_core::http::{Response, SendError};
 use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
+use kraube_core::provider::TokenBody;
 use kraube_core::record::{Credentials, Record, RecordError, Refusal, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::status::{State, Status, status};
 use kraube_core::time::{Millis, Now, Timestamp};
 
 const NOW: u64 = 1_800_000_000_000;
+const ISSUED: &str = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
 
 fn now() -> Now {
     Now { wall: Timestamp(NOW), monotonic: Millis::ZERO }
@@ -22,9 +25,13 @@ fn golden() -> String {
 
 /// Runs a refresh over `text`; every write is kept, and the server issues `new` and `next`.
 fn refresh(text: &str) -> (Outcome, Vec<String>) {
+    refresh_as(text, Wanted::default(), || Ok(common::json(200, ISSUED)))
+}
+
+fn refresh_as(text: &str, wanted: Wanted, answer: impl Fn() -> Result<Response, SendError>) -> (Outcome, Vec<String>) {
     let mut stored = Blob::new(text.into());
     let mut writes = Vec::new();
-    let mut step = Obtain::start(Wanted::default(), Policy::default(), RunId(0xabc), now());
+    let mut step = Obtain::start(wanted, Policy::default(), RunId(0xabc), now());
     loop {
         let (machine, action) = match step {
             Step::Continue(machine, action) => (machine, action),
@@ -33,17 +40,7 @@ fn refresh(text: &str) -> (Outcome, Vec<String>) {
         let input = match action {
             Action::Lock { .. } => Input::Locked(Locked::Held),
             Action::Read => Input::Read(Ok(Some(stored.clone()))),
-            Action::Send { .. } => {
-                let body = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
-                let content_type = Some("application/json".into());
-                Input::Replied(Ok(Response {
-                    status: 200,
-                    content_type,
-                    retry_after: None,
-                    dpop_nonce: None,
-                    body: body.into(),
-                }))
-            }
+            Action::Send { .. } => Input::Replied(answer()),
             Action::Write { blob, .. } => {
                 writes.push(String::from_utf8(blob.bytes().to_vec()).expect("the record is text"));
                 stored = blob;
@@ -54,6 +51,11 @@ fn refresh(text: &str) -> (Outcome, Vec<String>) {
         };
         step = machine.step(input, now());
     }
+}
+
+/// For records that do not say where to refresh them.
+fn with_default() -> Wanted {
+    Wanted { default_client: Some(common::client(TokenBody::Form)), ..Wanted::default() }
 }
 
 fn told(text: &str) -> Status {
@@ -114,6 +116,40 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         let (outcome, writes) = refresh(text);
         assert!(matches!(outcome, Outcome::Failed(Failure::Unavailable { .. })), "{text}: {outcome:?}");
         assert_eq!(writes, [] as [String; 0], "{text}");
+    }
+}
+
+#[test]
+fn d4_f7_a_provider_that_cannot_be_read_is_not_replaced_by_the_default() {
+    let provider = r#"{"name":"p","tokenEndpoint":"https://e.org/t","clientId":"c"}"#;
+    let inside = |provider: &str| format!(r#"{{"provider":{provider}}}"#);
+    let unreadable = [
+        inside(&provider.replace("https://e.org", "http://10.0.0.5")),
+        inside(&provider.replace("\"c\"}", "\"c\",\"body\":\"of a newer version\"}")),
+        inside(&provider.replace("\"c\"}", "\"c\",\"clientId\":\"d\"}")),
+        inside(&provider.replace("\"name\"", "\"label\"")),
+        inside("{}"),
+        inside("\"p\""),
+        format!(r#"{{"login":"l","provider":{provider},"login":"l"}}"#),
+        "5".into(),
+        "[]".into(),
+        format!("{:?}", inside(provider)),
+    ];
+    for ours in unreadable {
+        let text = format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":1,"kraube":{ours}}}"#);
+        assert_eq!(Record::parse(text.as_bytes()).err(), Some(RecordError::Provider), "{text}");
+        let (outcome, writes) = refresh_as(&text, with_default(), || panic!("it is sent: {text}"));
+        let Outcome::Failed(failure) = outcome else { panic!("{text}: {outcome:?}") };
+        let cause = Cause::Corrupt(RecordError::Provider);
+        assert_eq!(failure, Failure::Unavailable { retry_at: None, cause }, "{text}");
+        assert_eq!(writes, [] as [String; 0], "{text}");
+    }
+    // Of a login without one, or of another program: the default is meant for them.
+    for ours in ["null", "{}", &inside("null"), r#"{"login":5}"#] {
+        let text = format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":1,"kraube":{ours}}}"#);
+        let (outcome, writes) = refresh_as(&text, with_default(), || Ok(common::json(400, "{}")));
+        assert!(matches!(outcome, Outcome::Failed(Failure::Unavailable { .. })), "{text}: {outcome:?}");
+        assert_eq!(writes.len(), 2, "{text}");
     }
 }
 
@@ -194,6 +230,7 @@ fn what_is_no_record_is_told_without_a_part_of_it() {
         ("CANARY", "not a JSON object, or are cut off"),
         (r#"{"CANARY":1,"CANARY":2}"#, "a member twice"),
         (r#"{"refreshToken":["CANARY"]}"#, "not a string"),
+        (r#"{"kraube":"CANARY"}"#, "`kraube.provider`"),
     ] {
         let error = Record::parse(text.as_bytes()).expect_err("it is none").to_string();
         assert!(error.contains(why) && !error.contains("CANARY"), "{error}");
