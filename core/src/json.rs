@@ -229,6 +229,12 @@ impl<'t> Writer<'t> {
         self.sink.push(value);
     }
 
+    pub(crate) fn all(&mut self, members: &[(String, Secret)]) {
+        for (name, value) in members {
+            self.raw(name, value.expose());
+        }
+    }
+
     pub(crate) fn close(self, end: &str) {
         self.sink.push(end);
     }

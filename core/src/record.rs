@@ -115,6 +115,9 @@ pub struct Record {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) access_token: Option<Secret>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// The three as they are stored: name and JSON text. They are written so until there are other tokens: who has stored
+    /// seconds shall find seconds.
+    as_stored: Vec<(String, Secret)>,
     pub(crate) login: Option<LoginId>,
     pub(crate) client: Option<Client>,
     /// Where the tokens are bound to a key. They are stored with it then, and not where other tokens are.
@@ -277,6 +280,7 @@ impl Record {
         }
         self.access_token = Some(issued.access_token);
         self.expires_at = Some(sent_at.plus(issued.life));
+        self.as_stored.clear();
         self.obtained_at = Some(sent_at);
         self.redeeming = None;
         self.retry_at = None;
@@ -344,22 +348,29 @@ impl Record {
             }
             top.name("kraube");
             self.write_ours(top.sink);
-            for (name, value) in &self.unknown {
-                top.raw(name, value.expose());
-            }
+            top.all(&self.unknown);
             top.close("\n}\n");
         })
     }
 
     /// The members that a login cannot do without, from where they are.
     pub(crate) fn take_tokens(&mut self, members: &mut Members<'_>) -> Result<(), RecordError> {
-        self.refresh_token = token(members.take("refreshToken"))?;
-        self.access_token = token(members.take("accessToken"))?;
-        self.expires_at = members.value("expiresAt", time);
+        self.as_stored.clear();
+        let mut take = |name: &str| {
+            let raw = members.take(name)?;
+            self.as_stored.push((name.to_owned(), Secret::new(raw)));
+            Some(raw)
+        };
+        self.refresh_token = token(take("refreshToken"))?;
+        self.access_token = token(take("accessToken"))?;
+        self.expires_at = take("expiresAt").and_then(time);
         Ok(())
     }
 
     pub(crate) fn write_tokens(&self, object: &mut Writer<'_>) {
+        if !self.as_stored.is_empty() {
+            return object.all(&self.as_stored);
+        }
         if let Some(token) = &self.refresh_token {
             object.string("refreshToken", token.expose());
         }
@@ -376,6 +387,7 @@ impl Record {
             refresh_token: None,
             access_token: None,
             expires_at: None,
+            as_stored: Vec::new(),
             login: None,
             client: None,
             binding: None,
@@ -467,9 +479,7 @@ impl Record {
             inner.string("reason", refusal.code());
             inner.close("\n    }");
         }
-        for (name, value) in &self.unknown_inside {
-            ours.raw(name, value.expose());
-        }
+        ours.all(&self.unknown_inside);
         ours.close("\n  }");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common;
 use kraube_core::credential::{Cause, Failure, LoginReason, Obtain, Outcome, Wanted};
-use kraube_core::http::{Response, SendError};
+use kraube_core::http::{Response, SendError, SendErrorKind};
 use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
 use kraube_core::provider::TokenBody;
@@ -190,6 +190,67 @@ fn fault_37_expiry_forms_of_other_programs() {
     for (form, expected) in forms {
         let status = told(&format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":{form}}}"#));
         assert_eq!(status.expires_at.map(|at| at.0), expected, "{form}");
+    }
+}
+
+#[test]
+fn a_failed_refresh_leaves_the_three_members_as_they_are_written() {
+    let expiries =
+        ["1700000000", "1799999999000.75", "1.7e12", "-5", "\"2026-11-28T07:00:00Z\"", "\"1\"", "null", "0", "true"];
+    let as_they_are = expiries.map(|expiry| [r#""r\u0031""#, r#""a""#, expiry]);
+    let blank = [[r#""r1""#, "\"\"", "0"], [r#""r1""#, "null", "null"], [r#""r1""#, r#""\/""#, "1"]];
+    for [refresh, access, expiry] in as_they_are.into_iter().chain(blank) {
+        let lines = [("refreshToken", refresh), ("accessToken", access), ("expiresAt", expiry)]
+            .map(|(name, raw)| format!(r#"  "{name}": {raw},"#));
+        let text = format!("{{\n{}\n  \"theirs\": 1\n}}", lines.join("\n"));
+        for status in [429, 400] {
+            let (outcome, writes) =
+                refresh_as(&text, with_default(), || Ok(common::json(status, r#"{"error":"invalid_grant"}"#)));
+            assert!(matches!(outcome, Outcome::Failed(_)), "{text}: {outcome:?}");
+            assert_eq!(writes.len(), 2, "{text}");
+            for write in &writes {
+                assert!(write.starts_with(&format!("{{\n{}\n", lines.join("\n"))), "{text} became {write}");
+            }
+        }
+        let (_, writes) = refresh_as(&text, with_default(), || Ok(common::json(200, ISSUED)));
+        let renewed =
+            "{\n  \"refreshToken\": \"next\",\n  \"accessToken\": \"new\",\n  \"expiresAt\": 1800003600000,\n";
+        assert!(writes[1].starts_with(renewed), "{}", writes[1]);
+    }
+}
+
+#[cfg(feature = "dpop")]
+#[test]
+fn tokens_that_are_bound_stay_as_they_are_written_beside_their_key() {
+    let [x, y, d] = ["A", "B", "C"].map(|letter| letter.repeat(42) + "A");
+    let key = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{d}"}}"#);
+    let text = format!(
+        r#"{{"refreshToken":"","accessToken":"","expiresAt":0,
+        "kraube":{{"dpop":{{"key":{key},"refreshToken":"r","accessToken":"a","expiresAt":1700000000}}}}}}"#
+    );
+    let wanted = Wanted { bound: true, ..with_default() };
+    let (_, writes) = refresh_as(&text, wanted, || Ok(common::json(429, "")));
+    assert_eq!(writes.len(), 2);
+    for write in &writes {
+        assert!(Record::parse(write.as_bytes()).expect("a record").is_bound(), "{write}");
+        assert_eq!(write.matches("expiresAt").count(), 1, "{write}");
+        assert!(write.contains("\"expiresAt\": 1700000000\n"), "{write}");
+    }
+}
+
+#[test]
+fn members_that_are_not_there_are_not_added_by_a_failed_refresh() {
+    for member in [
+        r#""refreshToken": "r1""#,
+        r#""refreshToken": "r1",
+  "expiresAt": 5"#,
+    ] {
+        let lost = || Err(SendError { kind: SendErrorKind::NotSent, detail: String::new() });
+        let (_, writes) = refresh_as(&format!("{{{member}}}"), with_default(), lost);
+        assert_eq!(writes.len(), 2);
+        for write in &writes {
+            assert!(write.starts_with(&format!("{{\n  {member},\n  \"kraube\": {{")), "{write}");
+        }
     }
 }
 
