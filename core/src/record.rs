@@ -169,7 +169,7 @@ impl Refusal {
 pub enum RecordError {
     /// Nothing but white space.
     Empty,
-    /// No JSON object, or cut off.
+    /// No JSON object, cut off, or with a member whose name is no text (RFC 8259 section 8.2).
     NotJson,
     /// The same member twice.
     Repeated,

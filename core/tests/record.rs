@@ -108,6 +108,8 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         (r#"{"refreshToken":"a"}{"refreshToken":"b"}"#, RecordError::NotJson),
         (r#"{"refreshToken":"a","refreshToken":"b"}"#, RecordError::Repeated),
         (r#"{"other":1,"other":2}"#, RecordError::Repeated),
+        (r#"{"\ud83d":1}"#, RecordError::NotJson),
+        (r#"{"refreshToken":"a","\ud83d":1,"\udd11":2}"#, RecordError::NotJson),
         (r#"{"refreshToken": 5}"#, RecordError::Mistyped),
         (r#"{"accessToken": 5}"#, RecordError::Mistyped),
     ];
