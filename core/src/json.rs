@@ -67,7 +67,7 @@ impl Sink for usize {
 /// Why bytes are no JSON object that can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    /// No JSON object, or cut off.
+    /// No JSON object, cut off, or with a member whose name is no text.
     NotJson,
     /// The same member twice: which one counts would be a guess.
     Repeated,
@@ -77,7 +77,7 @@ pub(crate) enum Malformed {
 /// it reads as absent, and the object does not fit: a record goes by the first, a document by the second.
 #[derive(Default)]
 pub struct Members<'a> {
-    members: Vec<(String, &'a str)>,
+    members: Vec<(Option<String>, &'a str)>,
     unfit: bool,
 }
 
@@ -93,11 +93,14 @@ impl<'a> Members<'a> {
         if body.len() <= Response::MAX_BODY { Self::parse(body) } else { None }
     }
 
-    /// Reads an object with no member twice.
+    /// Reads an object with no member twice, and none whose name is no text.
     pub(crate) fn each_once(json: &'a [u8]) -> Result<Self, Malformed> {
         let members = Self::parse(json).ok_or(Malformed::NotJson)?;
-        let mut names: Vec<&str> = members.members.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<Option<&str>> = members.members.iter().map(|(name, _)| name.as_deref()).collect();
         names.sort_unstable();
+        if names.first() == Some(&None) {
+            return Err(Malformed::NotJson);
+        }
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Malformed::Repeated);
         }
@@ -106,15 +109,17 @@ impl<'a> Members<'a> {
 
     /// Takes a member: its value as it is written.
     pub fn take(&mut self, name: &str) -> Option<&'a str> {
-        let at = self.members.iter().position(|(other, _)| other == name)?;
+        let is = |(other, _): &(Option<String>, &str)| other.as_deref() == Some(name);
+        let at = self.members.iter().position(is)?;
         let (_, value) = self.members.remove(at);
-        self.unfit |= self.members.iter().any(|(other, _)| other == name);
+        self.unfit |= self.members.iter().any(is);
         Some(value)
     }
 
-    /// Takes the last member, with its name.
+    /// Takes the last member, with its name, which is empty where it is no text.
     pub fn pop(&mut self) -> Option<(String, &'a str)> {
-        self.members.pop()
+        let (name, value) = self.members.pop()?;
+        Some((name.unwrap_or_default(), value))
     }
 
     /// Takes a member, read as what it is to be.
@@ -147,7 +152,7 @@ impl<'a> Members<'a> {
     }
 
     pub(crate) fn rest(self) -> Vec<(String, Secret)> {
-        self.members.into_iter().map(|(name, raw)| (name, Secret::new(raw))).collect()
+        self.members.into_iter().filter_map(|(name, raw)| Some((name?, Secret::new(raw)))).collect()
     }
 }
 
@@ -227,6 +232,12 @@ impl<'t> Writer<'t> {
     pub(crate) fn raw(&mut self, name: &str, value: &str) {
         self.name(name);
         self.sink.push(value);
+    }
+
+    pub(crate) fn all(&mut self, members: &[(String, Secret)]) {
+        for (name, value) in members {
+            self.raw(name, value.expose());
+        }
     }
 
     pub(crate) fn close(self, end: &str) {

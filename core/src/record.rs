@@ -115,6 +115,9 @@ pub struct Record {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) access_token: Option<Secret>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// The three as they are stored: name and JSON text. They are written so until there are other tokens: who has stored
+    /// seconds shall find seconds.
+    as_stored: Vec<(String, Secret)>,
     pub(crate) login: Option<LoginId>,
     pub(crate) client: Option<Client>,
     /// Where the tokens are bound to a key. They are stored with it then, and not where other tokens are.
@@ -166,12 +169,15 @@ impl Refusal {
 pub enum RecordError {
     /// Nothing but white space.
     Empty,
-    /// No JSON object, or cut off.
+    /// No JSON object, cut off, or with a member whose name is no text (RFC 8259 section 8.2).
     NotJson,
     /// The same member twice.
     Repeated,
     /// A token that is no string.
     Mistyped,
+    /// The member `kraube`, or the provider in it, cannot be read. No default stands in for it: the tokens are of another
+    /// server, as far as anybody knows.
+    Provider,
     /// The key that the tokens are bound to cannot be read, so that they are of no use.
     #[cfg(feature = "dpop")]
     Key,
@@ -193,6 +199,7 @@ impl fmt::Display for RecordError {
             Self::NotJson => "the credentials are not a JSON object, or are cut off",
             Self::Repeated => "the credentials have a member twice",
             Self::Mistyped => "a token in the credentials is not a string",
+            Self::Provider => "what says where the credentials are refreshed (`kraube.provider`) cannot be read",
             #[cfg(feature = "dpop")]
             Self::Key => "the key that the tokens are bound to cannot be read",
         })
@@ -214,11 +221,12 @@ impl Record {
         let mut members = Members::each_once(bytes)?;
         let mut record = Self::blank();
         record.take_tokens(&mut members)?;
-        let ours = members.take("kraube").and_then(|raw| Members::each_once(raw.as_bytes()).ok());
+        let ours = members.take("kraube").filter(|raw| *raw != "null");
         record.unknown = members.rest();
-        if let Some(mut ours) = ours {
+        if let Some(raw) = ours {
+            let mut ours = Members::each_once(raw.as_bytes()).map_err(|_| RecordError::Provider)?;
             dpop::read(&mut ours, &mut record)?;
-            record.read_ours(&mut ours);
+            record.read_ours(&mut ours)?;
         }
         Ok(record)
     }
@@ -272,6 +280,7 @@ impl Record {
         }
         self.access_token = Some(issued.access_token);
         self.expires_at = Some(sent_at.plus(issued.life));
+        self.as_stored.clear();
         self.obtained_at = Some(sent_at);
         self.redeeming = None;
         self.retry_at = None;
@@ -339,22 +348,29 @@ impl Record {
             }
             top.name("kraube");
             self.write_ours(top.sink);
-            for (name, value) in &self.unknown {
-                top.raw(name, value.expose());
-            }
+            top.all(&self.unknown);
             top.close("\n}\n");
         })
     }
 
     /// The members that a login cannot do without, from where they are.
     pub(crate) fn take_tokens(&mut self, members: &mut Members<'_>) -> Result<(), RecordError> {
-        self.refresh_token = token(members.take("refreshToken"))?;
-        self.access_token = token(members.take("accessToken"))?;
-        self.expires_at = members.value("expiresAt", time);
+        self.as_stored.clear();
+        let mut take = |name: &str| {
+            let raw = members.take(name)?;
+            self.as_stored.push((name.to_owned(), Secret::new(raw)));
+            Some(raw)
+        };
+        self.refresh_token = token(take("refreshToken"))?;
+        self.access_token = token(take("accessToken"))?;
+        self.expires_at = take("expiresAt").and_then(time);
         Ok(())
     }
 
     pub(crate) fn write_tokens(&self, object: &mut Writer<'_>) {
+        if !self.as_stored.is_empty() {
+            return object.all(&self.as_stored);
+        }
         if let Some(token) = &self.refresh_token {
             object.string("refreshToken", token.expose());
         }
@@ -371,6 +387,7 @@ impl Record {
             refresh_token: None,
             access_token: None,
             expires_at: None,
+            as_stored: Vec::new(),
             login: None,
             client: None,
             binding: None,
@@ -394,10 +411,13 @@ impl Record {
         Fingerprint::of(&[&bytes(&self.refresh_token), &bytes(&self.access_token)])
     }
 
-    fn read_ours(&mut self, ours: &mut Members<'_>) {
+    fn read_ours(&mut self, ours: &mut Members<'_>) -> Result<(), RecordError> {
+        self.client = ours.nullable("provider", Client::from_json);
+        if !ours.fits() {
+            return Err(RecordError::Provider);
+        }
         let fits = ours.text("for").is_some_and(|text| text == self.pair().to_string());
         self.login = ours.text("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
-        self.client = ours.value("provider", Client::from_json);
         let scope = ours.text("scope");
         let obtained_at = ours.value("obtainedAt", time);
         let redeeming = ours.take("redeeming").map(mark);
@@ -416,6 +436,7 @@ impl Record {
             self.last_status = last_status;
             self.refused = refused;
         }
+        Ok(())
     }
 
     fn write_ours(&self, sink: &mut dyn Sink) {
@@ -458,9 +479,7 @@ impl Record {
             inner.string("reason", refusal.code());
             inner.close("\n    }");
         }
-        for (name, value) in &self.unknown_inside {
-            ours.raw(name, value.expose());
-        }
+        ours.all(&self.unknown_inside);
         ours.close("\n  }");
     }
 }

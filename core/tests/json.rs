@@ -118,6 +118,13 @@ fn members_are_taken_from_the_end_with_their_names() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_passed_over() {
+    let mut members = Members::parse(br#"{"\ud83d":1,"a":2,"":3}"#).expect("an object");
+    assert_eq!((members.take("a"), members.take(""), members.take("")), (Some("2"), Some("3"), None));
+    assert_eq!(members.pop(), Some((String::new(), "1")));
+}
+
+#[test]
 fn values_are_what_they_say_and_nothing_else() {
     assert_eq!((decimal("1.9"), decimal("3e2"), decimal("-1"), decimal("\"1\"")), (Some(1), Some(300), None, None));
     assert_eq!(texts(r#"["a", "b\u0000"]"#), Some(vec!["a".to_owned(), "b\0".to_owned()]));

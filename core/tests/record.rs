@@ -1,15 +1,18 @@
 //! The stored record: what is read, what is kept, what is written.
 
-use kraube_core::credential::{Failure, LoginReason, Obtain, Outcome, Wanted};
-use kraube_core::http::Response;
+use crate::common;
+use kraube_core::credential::{Cause, Failure, LoginReason, Obtain, Outcome, Wanted};
+use kraube_core::http::{Response, SendError, SendErrorKind};
 use kraube_core::machine::{Action, Blob, Input, Locked, Machine, Step};
 use kraube_core::policy::Policy;
+use kraube_core::provider::TokenBody;
 use kraube_core::record::{Credentials, Record, RecordError, Refusal, RunId};
 use kraube_core::secret::Secret;
 use kraube_core::status::{State, Status, status};
 use kraube_core::time::{Millis, Now, Timestamp};
 
 const NOW: u64 = 1_800_000_000_000;
+const ISSUED: &str = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
 
 fn now() -> Now {
     Now { wall: Timestamp(NOW), monotonic: Millis::ZERO }
@@ -22,9 +25,13 @@ fn golden() -> String {
 
 /// Runs a refresh over `text`; every write is kept, and the server issues `new` and `next`.
 fn refresh(text: &str) -> (Outcome, Vec<String>) {
+    refresh_as(text, Wanted::default(), || Ok(common::json(200, ISSUED)))
+}
+
+fn refresh_as(text: &str, wanted: Wanted, answer: impl Fn() -> Result<Response, SendError>) -> (Outcome, Vec<String>) {
     let mut stored = Blob::new(text.into());
     let mut writes = Vec::new();
-    let mut step = Obtain::start(Wanted::default(), Policy::default(), RunId(0xabc), now());
+    let mut step = Obtain::start(wanted, Policy::default(), RunId(0xabc), now());
     loop {
         let (machine, action) = match step {
             Step::Continue(machine, action) => (machine, action),
@@ -33,17 +40,7 @@ fn refresh(text: &str) -> (Outcome, Vec<String>) {
         let input = match action {
             Action::Lock { .. } => Input::Locked(Locked::Held),
             Action::Read => Input::Read(Ok(Some(stored.clone()))),
-            Action::Send { .. } => {
-                let body = r#"{"access_token":"new","refresh_token":"next","token_type":"Bearer","expires_in":3600}"#;
-                let content_type = Some("application/json".into());
-                Input::Replied(Ok(Response {
-                    status: 200,
-                    content_type,
-                    retry_after: None,
-                    dpop_nonce: None,
-                    body: body.into(),
-                }))
-            }
+            Action::Send { .. } => Input::Replied(answer()),
             Action::Write { blob, .. } => {
                 writes.push(String::from_utf8(blob.bytes().to_vec()).expect("the record is text"));
                 stored = blob;
@@ -54,6 +51,11 @@ fn refresh(text: &str) -> (Outcome, Vec<String>) {
         };
         step = machine.step(input, now());
     }
+}
+
+/// For records that do not say where to refresh them.
+fn with_default() -> Wanted {
+    Wanted { default_client: Some(common::client(TokenBody::Form)), ..Wanted::default() }
 }
 
 fn told(text: &str) -> Status {
@@ -106,6 +108,8 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         (r#"{"refreshToken":"a"}{"refreshToken":"b"}"#, RecordError::NotJson),
         (r#"{"refreshToken":"a","refreshToken":"b"}"#, RecordError::Repeated),
         (r#"{"other":1,"other":2}"#, RecordError::Repeated),
+        (r#"{"\ud83d":1}"#, RecordError::NotJson),
+        (r#"{"refreshToken":"a","\ud83d":1,"\udd11":2}"#, RecordError::NotJson),
         (r#"{"refreshToken": 5}"#, RecordError::Mistyped),
         (r#"{"accessToken": 5}"#, RecordError::Mistyped),
     ];
@@ -114,6 +118,40 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         let (outcome, writes) = refresh(text);
         assert!(matches!(outcome, Outcome::Failed(Failure::Unavailable { .. })), "{text}: {outcome:?}");
         assert_eq!(writes, [] as [String; 0], "{text}");
+    }
+}
+
+#[test]
+fn d4_f7_a_provider_that_cannot_be_read_is_not_replaced_by_the_default() {
+    let provider = r#"{"name":"p","tokenEndpoint":"https://e.org/t","clientId":"c"}"#;
+    let inside = |provider: &str| format!(r#"{{"provider":{provider}}}"#);
+    let unreadable = [
+        inside(&provider.replace("https://e.org", "http://10.0.0.5")),
+        inside(&provider.replace("\"c\"}", "\"c\",\"body\":\"of a newer version\"}")),
+        inside(&provider.replace("\"c\"}", "\"c\",\"clientId\":\"d\"}")),
+        inside(&provider.replace("\"name\"", "\"label\"")),
+        inside("{}"),
+        inside("\"p\""),
+        format!(r#"{{"login":"l","provider":{provider},"login":"l"}}"#),
+        "5".into(),
+        "[]".into(),
+        format!("{:?}", inside(provider)),
+    ];
+    for ours in unreadable {
+        let text = format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":1,"kraube":{ours}}}"#);
+        assert_eq!(Record::parse(text.as_bytes()).err(), Some(RecordError::Provider), "{text}");
+        let (outcome, writes) = refresh_as(&text, with_default(), || panic!("it is sent: {text}"));
+        let Outcome::Failed(failure) = outcome else { panic!("{text}: {outcome:?}") };
+        let cause = Cause::Corrupt(RecordError::Provider);
+        assert_eq!(failure, Failure::Unavailable { retry_at: None, cause }, "{text}");
+        assert_eq!(writes, [] as [String; 0], "{text}");
+    }
+    // Of a login without one, or of another program: the default is meant for them.
+    for ours in ["null", "{}", &inside("null"), r#"{"login":5}"#] {
+        let text = format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":1,"kraube":{ours}}}"#);
+        let (outcome, writes) = refresh_as(&text, with_default(), || Ok(common::json(400, "{}")));
+        assert!(matches!(outcome, Outcome::Failed(Failure::Unavailable { .. })), "{text}: {outcome:?}");
+        assert_eq!(writes.len(), 2, "{text}");
     }
 }
 
@@ -158,6 +196,67 @@ fn fault_37_expiry_forms_of_other_programs() {
 }
 
 #[test]
+fn a_failed_refresh_leaves_the_three_members_as_they_are_written() {
+    let expiries =
+        ["1700000000", "1799999999000.75", "1.7e12", "-5", "\"2026-11-28T07:00:00Z\"", "\"1\"", "null", "0", "true"];
+    let as_they_are = expiries.map(|expiry| [r#""r\u0031""#, r#""a""#, expiry]);
+    let blank = [[r#""r1""#, "\"\"", "0"], [r#""r1""#, "null", "null"], [r#""r1""#, r#""\/""#, "1"]];
+    for [refresh, access, expiry] in as_they_are.into_iter().chain(blank) {
+        let lines = [("refreshToken", refresh), ("accessToken", access), ("expiresAt", expiry)]
+            .map(|(name, raw)| format!(r#"  "{name}": {raw},"#));
+        let text = format!("{{\n{}\n  \"theirs\": 1\n}}", lines.join("\n"));
+        for status in [429, 400] {
+            let (outcome, writes) =
+                refresh_as(&text, with_default(), || Ok(common::json(status, r#"{"error":"invalid_grant"}"#)));
+            assert!(matches!(outcome, Outcome::Failed(_)), "{text}: {outcome:?}");
+            assert_eq!(writes.len(), 2, "{text}");
+            for write in &writes {
+                assert!(write.starts_with(&format!("{{\n{}\n", lines.join("\n"))), "{text} became {write}");
+            }
+        }
+        let (_, writes) = refresh_as(&text, with_default(), || Ok(common::json(200, ISSUED)));
+        let renewed =
+            "{\n  \"refreshToken\": \"next\",\n  \"accessToken\": \"new\",\n  \"expiresAt\": 1800003600000,\n";
+        assert!(writes[1].starts_with(renewed), "{}", writes[1]);
+    }
+}
+
+#[cfg(feature = "dpop")]
+#[test]
+fn tokens_that_are_bound_stay_as_they_are_written_beside_their_key() {
+    let [x, y, d] = ["A", "B", "C"].map(|letter| letter.repeat(42) + "A");
+    let key = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","d":"{d}"}}"#);
+    let text = format!(
+        r#"{{"refreshToken":"","accessToken":"","expiresAt":0,
+        "kraube":{{"dpop":{{"key":{key},"refreshToken":"r","accessToken":"a","expiresAt":1700000000}}}}}}"#
+    );
+    let wanted = Wanted { bound: true, ..with_default() };
+    let (_, writes) = refresh_as(&text, wanted, || Ok(common::json(429, "")));
+    assert_eq!(writes.len(), 2);
+    for write in &writes {
+        assert!(Record::parse(write.as_bytes()).expect("a record").is_bound(), "{write}");
+        assert_eq!(write.matches("expiresAt").count(), 1, "{write}");
+        assert!(write.contains("\"expiresAt\": 1700000000\n"), "{write}");
+    }
+}
+
+#[test]
+fn members_that_are_not_there_are_not_added_by_a_failed_refresh() {
+    for member in [
+        r#""refreshToken": "r1""#,
+        r#""refreshToken": "r1",
+  "expiresAt": 5"#,
+    ] {
+        let lost = || Err(SendError { kind: SendErrorKind::NotSent, detail: String::new() });
+        let (_, writes) = refresh_as(&format!("{{{member}}}"), with_default(), lost);
+        assert_eq!(writes.len(), 2);
+        for write in &writes {
+            assert!(write.starts_with(&format!("{{\n  {member},\n  \"kraube\": {{")), "{write}");
+        }
+    }
+}
+
+#[test]
 fn a_mark_that_cannot_be_read_is_a_mark_all_the_same() {
     let odd = golden().replace("\"run\": \"00000000000000aa\"", "\"run\": 5");
     assert_eq!(told(&odd).state, State::InDoubt);
@@ -194,6 +293,7 @@ fn what_is_no_record_is_told_without_a_part_of_it() {
         ("CANARY", "not a JSON object, or are cut off"),
         (r#"{"CANARY":1,"CANARY":2}"#, "a member twice"),
         (r#"{"refreshToken":["CANARY"]}"#, "not a string"),
+        (r#"{"kraube":"CANARY"}"#, "`kraube.provider`"),
     ] {
         let error = Record::parse(text.as_bytes()).expect_err("it is none").to_string();
         assert!(error.contains(why) && !error.contains("CANARY"), "{error}");

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::str::Chars;
 
 /// The members of an object, or the elements of a list, which have no names: each with its value as it is written. `None`
-/// where the text is anything else.
-pub(super) fn parts(json: &str, [open, close]: [u8; 2]) -> Option<Vec<(String, &str)>> {
+/// where the text is anything else. A name that is no text (an escape that is half a character) counts as none.
+pub(super) fn parts(json: &str, [open, close]: [u8; 2]) -> Option<Vec<(Option<String>, &str)>> {
     let mut scanner = Scanner { text: json, at: 0 };
     let mut parts = Vec::new();
     let mut more = scanner.next() == open;
@@ -19,7 +19,7 @@ pub(super) fn parts(json: &str, [open, close]: [u8; 2]) -> Option<Vec<(String, &
     }
     while more {
         let name = scanner.begin(close)?;
-        parts.push((string(name).unwrap_or_default(), scanner.value()?));
+        parts.push((string(name), scanner.value()?));
         more = scanner.goes_on(close)?;
     }
     (scanner.peek() == END && scanner.at == json.len()).then_some(parts)
