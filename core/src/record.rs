@@ -11,6 +11,7 @@ use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
 use crate::text::hex;
 use crate::time::{Millis, Timestamp};
+use crate::token::is_access_token;
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -173,7 +174,7 @@ pub enum RecordError {
     NotJson,
     /// The same member twice.
     Repeated,
-    /// A token that is no string.
+    /// A token that is no string, or an access token with characters that none has (RFC 6749 appendix A.12).
     Mistyped,
     /// The member `kraube`, or the provider in it, cannot be read. No default stands in for it: the tokens are of another
     /// server, as far as anybody knows.
@@ -198,7 +199,7 @@ impl fmt::Display for RecordError {
             Self::Empty => "the credentials are empty",
             Self::NotJson => "the credentials are not a JSON object, or are cut off",
             Self::Repeated => "the credentials have a member twice",
-            Self::Mistyped => "a token in the credentials is not a string",
+            Self::Mistyped => "a token in the credentials is not a string, or has characters that no token has",
             Self::Provider => "what says where the credentials are refreshed (`kraube.provider`) cannot be read",
             #[cfg(feature = "dpop")]
             Self::Key => "the key that the tokens are bound to cannot be read",
@@ -363,6 +364,9 @@ impl Record {
         };
         self.refresh_token = token(take("refreshToken"))?;
         self.access_token = token(take("accessToken"))?;
+        if !self.access_token.as_ref().is_none_or(|token| is_access_token(token.expose())) {
+            return Err(RecordError::Mistyped);
+        }
         self.expires_at = take("expiresAt").and_then(time);
         Ok(())
     }

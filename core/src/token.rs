@@ -225,7 +225,7 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
     }
     let access_token = access_token.filter(|token| !token.is_empty());
     let access_token = access_token.ok_or(NO_TOKEN)?;
-    if !access_token.expose().bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if !is_access_token(access_token.expose()) {
         return Err("the access token has characters that no access token may have");
     }
     // RFC 6749 requires it. Where it is absent the token is taken for a bearer token, the one type that is used here: by now
@@ -243,6 +243,11 @@ fn read_success(response: &Response, bound: bool) -> Result<Issued, &'static str
         life: expires_in.map_or(DEFAULT_LIFE, life),
         scope: granted.and_then(scope),
     })
+}
+
+/// RFC 6749 appendix A.12. What has other characters, such as a line break, would be something else in a header.
+pub(crate) fn is_access_token(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// `application/json`, in any case and with any parameters.

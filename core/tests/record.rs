@@ -112,6 +112,9 @@ fn fault_37_what_is_no_record_is_told_apart_and_never_written_over() {
         (r#"{"refreshToken":"a","\ud83d":1,"\udd11":2}"#, RecordError::NotJson),
         (r#"{"refreshToken": 5}"#, RecordError::Mistyped),
         (r#"{"accessToken": 5}"#, RecordError::Mistyped),
+        (r#"{"accessToken": "a\nurl = file:///"}"#, RecordError::Mistyped),
+        (r#"{"accessToken": "a\u007f"}"#, RecordError::Mistyped),
+        (r#"{"accessToken": "é"}"#, RecordError::Mistyped),
     ];
     for (text, error) in cases {
         assert_eq!(Record::parse(text.as_bytes()).err(), Some(error), "{text}");

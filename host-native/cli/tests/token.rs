@@ -36,10 +36,8 @@ fn formats() {
 #[test]
 fn a_token_of_any_characters_is_one_word_for_a_shell() {
     let world = World::new();
-    let token = "a'b$(touch gone) `x` \"\\ \n;";
-    let record = serde_json::json!({ "accessToken": token, "expiresAt": ahead(50 * MINUTE).0 });
-    std::fs::create_dir_all(world.path().parent().expect("a directory")).expect("it is made");
-    std::fs::write(world.path(), record.to_string()).expect("it is written");
+    let token = "a'b$(touch gone) `x` \"\\ ;";
+    store(&world, token);
     let env = world.run(&["token", "--format", "env"]);
     assert_eq!(env.code, 0, "{env:?}");
     #[cfg(unix)]
@@ -49,6 +47,29 @@ fn a_token_of_any_characters_is_one_word_for_a_shell() {
         let output = shell.output().expect("a shell");
         assert_eq!(String::from_utf8_lossy(&output.stdout), token);
         assert!(!world.home().join("gone").exists());
+    }
+}
+
+fn store(world: &World, token: &str) {
+    let record = serde_json::json!({ "accessToken": token, "expiresAt": ahead(50 * MINUTE).0 });
+    std::fs::create_dir_all(world.path().parent().expect("a directory")).expect("it is made");
+    std::fs::write(world.path(), record.to_string()).expect("it is written");
+}
+
+#[test]
+fn a_stored_token_that_would_be_a_second_line_is_not_printed() {
+    let world = World::new();
+    store(&world, "x\nurl = file:///etc/hosts\noutput = /tmp/gone");
+    for command in [
+        &["token"][..],
+        &["token", "--format", "header"],
+        &["token", "--format", "curl"],
+        &["token", "--format", "env"],
+        &["helper", "git", "get"],
+    ] {
+        let run = world.run(command);
+        assert_eq!(run.code, 7, "{run:?}");
+        assert!(!format!("{run:?}").contains("file:///"), "{run:?}");
     }
 }
 
