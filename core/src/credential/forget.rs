@@ -13,6 +13,7 @@ use crate::secret::{Fingerprint, Secret};
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
+use core::slice;
 
 /// How [`Forget`] ended.
 #[derive(Clone, Debug)]
@@ -84,11 +85,16 @@ struct Run {
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 enum State {
     Lock,
-    Read { tries: u8 },
-    TornPause { tries: u8 },
+    Read {
+        tries: u8,
+    },
+    TornPause {
+        tries: u8,
+    },
     /// What is deleted then; `None`: nothing is stored.
     Revoke {
         revision: Option<Revision>,
+        token: Secret,
         doubt: bool,
     },
     Delete,
@@ -130,8 +136,9 @@ impl Machine for Forget {
             }
             (State::Read { tries }, Input::Read(read)) => run.read(tries, Found::new(read)),
             (State::TornPause { tries }, Input::Woke) => read(tries),
-            (State::Revoke { revision, doubt }, Input::Replied(replied)) => {
-                run.revoked = match replied.as_ref().map(revoke::read_revocation) {
+            (State::Revoke { revision, token, doubt }, Input::Replied(replied)) => {
+                let sent = slice::from_ref(&token);
+                run.revoked = match replied.as_ref().map(|response| revoke::read(response, sent)) {
                     Ok(Revocation::Done) if doubt => Revoked::Unconfirmed(super::text("a refresh was in doubt")),
                     Ok(Revocation::Done) if !run.locked => {
                         Revoked::Unconfirmed(super::text("the lock could not be had"))
@@ -180,9 +187,9 @@ impl Run {
         }
         match self.revocation(record.as_ref()) {
             Some((token, request)) => {
-                self.sent = Some(token);
+                self.sent = Some(token.fingerprint());
                 let doubt = record.is_some_and(|record| record.redeeming.is_some());
-                then(State::Revoke { revision, doubt }, Action::Send { request, holds: None })
+                then(State::Revoke { revision, token, doubt }, Action::Send { request, holds: None })
             }
             None => self.delete(revision),
         }
@@ -190,17 +197,17 @@ impl Run {
 
     /// The request for the newest token that is known, unless it was sent before. What is kept is newer than what is stored,
     /// unless another refresh token is stored than the one that it came after.
-    fn revocation(&self, record: Option<&Record>) -> Option<(Fingerprint, crate::http::Request)> {
+    fn revocation(&self, record: Option<&Record>) -> Option<(Secret, crate::http::Request)> {
         let there = record.and_then(Record::refresh_fingerprint);
         let unsaved = self.unsaved.as_ref().filter(|unsaved| there.is_none() || unsaved.replaces == there);
         let newest = unsaved.map(|unsaved| &unsaved.record).or(record)?;
-        let token: &Secret = newest.refresh_token.as_ref()?;
+        let token = newest.refresh_token.clone()?;
         let client = newest.client.as_ref().or_else(|| record?.client.as_ref())?;
-        let fingerprint = token.fingerprint();
-        if !self.revoke || self.sent == Some(fingerprint) {
+        if !self.revoke || self.sent == Some(token.fingerprint()) {
             return None;
         }
-        Some((fingerprint, revoke::revocation_request(client, token)?))
+        let request = revoke::revocation_request(client, &token)?;
+        Some((token, request))
     }
 
     fn delete(&self, revision: Option<Revision>) -> Next {

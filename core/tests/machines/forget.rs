@@ -260,6 +260,19 @@ fn what_another_program_may_be_writing_is_read_again_before_it_is_deleted() {
 }
 
 #[test]
+fn what_a_server_says_of_a_revocation_repeats_no_token() {
+    for (token, expected) in
+        [("abcdefghijkl", "invalid_request"), ("other", "invalid_request: abcdefghijkl is unknown")]
+    {
+        let mut run = locked(true, None);
+        run.read(&stored(token, "a0", HOUR));
+        run.replied(Ok(common::json(400, said("abcdefghijkl is unknown"))));
+        run.deleted(Ok(()));
+        assert_eq!(run.revocation(), Revoked::Unconfirmed(expected.into()));
+    }
+}
+
+#[test]
 fn what_is_torn_and_then_gone_was_no_login() {
     let mut run = locked(true, None);
     run.read_until_believed(Ok(Some("{")));
