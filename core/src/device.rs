@@ -14,6 +14,7 @@ use crate::token::{self, Answer, Reading, form_request, read_error};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use core::slice;
 
 pub(crate) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -120,10 +121,10 @@ impl Device {
         let response = answer.map_err(|error| DeviceError::Unreachable(error.detail))?;
         let error = read_error(&response.body);
         if response.status != 200 || response.body.len() > Response::MAX_BODY {
-            return Err(DeviceError::Refused(error.detail(response.status)));
+            return Err(DeviceError::Refused(error.detail(response.status, &[])));
         }
         let document = Document::read(&response.body).ok_or_else(|| match error.error {
-            Some(_) => DeviceError::Refused(error.detail(response.status)),
+            Some(_) => DeviceError::Refused(error.detail(response.status, &[])),
             None => DeviceError::Unreadable,
         })?;
         let device_code = document.device_code.filter(|code| !code.is_empty()).ok_or(DeviceError::Unreadable)?;
@@ -197,7 +198,8 @@ impl Polling {
                 retry_after::of(response, now.wall).unwrap_or_default().max(self.slower())
             }
             Ok(response) => {
-                let reading = token::read(&self.client, response, self.binding.is_some(), now);
+                let code = slice::from_ref(&self.device_code);
+                let reading = token::read(&self.client, response, code, self.binding.is_some(), now);
                 let error = read_error(&response.body);
                 // Some servers say it with the status of a success. What brings tokens is one.
                 match error.error.as_deref() {
@@ -210,7 +212,7 @@ impl Polling {
                     Some("access_denied") => return Err(DeviceError::Denied),
                     Some("expired_token") => return Err(DeviceError::Expired),
                     Some(_) if response.status < 300 => {
-                        return Err(DeviceError::Refused(error.detail(response.status)));
+                        return Err(DeviceError::Refused(error.detail(response.status, code)));
                     }
                     _ => return self.ended(reading, sent),
                 }

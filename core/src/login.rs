@@ -19,6 +19,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::slice;
 
 /// How long a saved [`Pending`] can be restored.
 pub const PENDING_LIFE: Millis = Millis::from_secs(600);
@@ -133,7 +134,8 @@ impl Push {
     pub fn read(self, answer: Result<Response, SendError>) -> Result<(Pending, AuthorizationUrl), BeginError> {
         let response = answer.map_err(|error| BeginError::PushUnreachable(error.detail))?;
         if !matches!(response.status, 200 | 201) {
-            return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status)));
+            let sent = slice::from_ref(&self.pending.state);
+            return Err(BeginError::PushRefused(token::read_error(&response.body).detail(response.status, sent)));
         }
         let mut document = Members::answer(&response.body).ok_or(BeginError::PushUnreadable)?;
         let request_uri = document.text("request_uri").filter(|uri| document.fits() && !uri.is_empty());
@@ -325,10 +327,11 @@ impl Pending {
             (None, None) => Err(Ignored::NoCode),
             (None, Some(error)) => {
                 self.verifier = None;
-                let code = Some(said(&error)).filter(|code| !code.is_empty());
+                let sent = slice::from_ref(&self.state);
+                let code = Some(said(&error, sent)).filter(|code| !code.is_empty());
                 Ok(Verdict::Denied {
                     code: code.unwrap_or_else(|| "unreadable_error".into()),
-                    description: error_description.map(|text| said(&text)).filter(|text| !text.is_empty()),
+                    description: error_description.map(|text| said(&text, sent)).filter(|text| !text.is_empty()),
                 })
             }
             (Some(code), None) => {

@@ -100,7 +100,7 @@ impl Registration {
     ) -> Result<(Provider, Option<Registered>), RegistrationError> {
         let response = answer.map_err(|error| RegistrationError::Unreachable(error.detail))?;
         if !matches!(response.status, 200 | 201) {
-            return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status)));
+            return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status, &[])));
         }
         let document: Option<Document<'_>> = json::answer(&response.body);
         let document = document.ok_or(RegistrationError::Unreadable)?;

@@ -30,12 +30,17 @@ pub fn revocation_request(client: &Client, refresh_token: &Secret) -> Option<Req
     Some(form_request(client.revocation_endpoint.clone()?, &parameters))
 }
 
-/// Reads the answer (RFC 7009 section 2.2).
+/// Reads the answer (RFC 7009 section 2.2). Of what the server says, words that could be a credential are left out.
 pub fn read_revocation(response: &Response) -> Revocation {
+    read(response, &[])
+}
+
+/// The same; `sent` is the token, which is never shown.
+pub(crate) fn read(response: &Response, sent: &[Secret]) -> Revocation {
     let detail = match response.status {
         200 => return Revocation::Done,
         503 => "the server is busy (HTTP status 503); the token still exists".into(),
-        status => read_error(&response.body).detail(status),
+        status => read_error(&response.body).detail(status, sent),
     };
     Revocation::Unconfirmed { detail }
 }

@@ -1,5 +1,6 @@
 //! Text that others wrote, made fit for a terminal, a log and a page.
 
+use crate::secret::Secret;
 use alloc::string::String;
 use core::fmt;
 
@@ -24,13 +25,13 @@ pub(crate) fn displayable(text: &str) -> String {
     text.chars().filter(|&c| matches!(c, ' '..='!' | '#'..='[' | ']'..='~')).take(LONGEST).collect()
 }
 
-/// `code: description`, each made displayable; `fallback` where the code is missing or nothing of it is left.
-pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallback: &str) -> String {
-    let mut detail = code.map(said).unwrap_or_default();
+/// `code: description`, each as it may be [`said`]; `fallback` where the code is missing or nothing of it is left.
+pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallback: &str, sent: &[Secret]) -> String {
+    let mut detail = code.map(|text| said(text, sent)).unwrap_or_default();
     if detail.is_empty() {
         detail.push_str(fallback);
     }
-    let description = description.map(said).unwrap_or_default();
+    let description = description.map(|text| said(text, sent)).unwrap_or_default();
     if !description.trim_ascii().is_empty() {
         detail.push_str(": ");
         detail.push_str(description.trim_ascii());
@@ -38,24 +39,46 @@ pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallba
     detail
 }
 
-/// What a server said of an error, displayable. It may repeat what it was sent, or what it wanted to send: words that could
-/// be a credential are not shown.
-pub(crate) fn said(text: &str) -> String {
+/// What a server said of an error, displayable: nothing where it repeats a secret that was sent to it. It may also repeat what
+/// it wanted to send, or sent before: words that could be a credential are not shown.
+pub(crate) fn said(text: &str, sent: &[Secret]) -> String {
+    if sent.iter().any(|secret| text.contains(secret.expose())) {
+        return String::new();
+    }
     displayable(&without_credentials(text))
 }
 
-/// Credentials are no words of a language: long, without spaces, and with digits. An address without a query is none.
 fn without_credentials(text: &str) -> String {
-    const SHORTEST: usize = 16;
     let mut shown = String::new();
     let ends = |c: char| {
         let mark = matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';');
         mark || c.is_whitespace()
     };
     for word in text.split_inclusive(ends) {
-        let address = (word.starts_with("https://") || word.starts_with("http://")) && !word.contains(['?', '#']);
-        let hidden = !address && word.len() >= SHORTEST && word.bytes().any(|byte| byte.is_ascii_digit());
+        let address = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
+        let hidden = match address.filter(|address| !address.contains('@')) {
+            Some(address) => leads_to_a_credential(address),
+            None => is_credential(word),
+        };
         shown.push_str(if hidden { "*** " } else { word });
     }
     shown
+}
+
+/// An address has a host, which is no credential, and parts of a path and of a query, each of which may be one.
+fn leads_to_a_credential(address: &str) -> bool {
+    let mut parts = address.split(['?', '#']);
+    let path = parts.next().unwrap_or_default().split('/').skip(1);
+    path.chain(parts.flat_map(|query| query.split(['&', '=']))).any(is_credential)
+}
+
+/// Credentials are no words of a language: long, and with digits, or with capitals behind small letters, or with a part that is
+/// longer than words are.
+fn is_credential(word: &str) -> bool {
+    const SHORTEST: usize = 16;
+    const LONGEST_WORD: usize = 24;
+    let digits = word.bytes().any(|byte| byte.is_ascii_digit());
+    let capitals = word.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let endless = word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part.len() > LONGEST_WORD);
+    word.len() >= SHORTEST && (digits || capitals || endless)
 }

@@ -109,6 +109,19 @@ pub(crate) fn code_request(
     )
 }
 
+/// The secrets in the body of a code exchange.
+pub(crate) fn secrets_of(body: &str) -> Vec<Secret> {
+    const NAMES: [&str; 3] = ["code", "code_verifier", "state"];
+    match Members::parse(body.as_bytes()) {
+        Some(mut members) => NAMES.iter().filter_map(|name| members.secret(name)).collect(),
+        None => {
+            let parameters = form_urlencoded::parse(body.as_bytes());
+            let secrets = parameters.filter(|(name, _)| NAMES.contains(&name.as_ref()));
+            secrets.map(|(_, value)| Secret::new(value)).collect()
+        }
+    }
+}
+
 /// What an answer means where the tokens may have to be bound to a key.
 #[derive(Debug)]
 pub(crate) enum Reading {
@@ -122,13 +135,15 @@ pub(crate) enum Reading {
     NotBound,
 }
 
-/// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date.
+/// Reads an answer to a refresh request, or to a code exchange. `now` is needed for a `Retry-After` that is a date. Of what the
+/// server says, words that could be a credential are left out; the machines, which know what they sent, show no text that
+/// repeats it.
 pub fn read_answer(client: &Client, response: &Response, now: Now) -> Answer {
-    judge(client, response, false, now)
+    judge(client, response, &[], false, now)
 }
 
-/// The same; `bound` is for a request that had a proof.
-pub(crate) fn read(client: &Client, response: &Response, bound: bool, now: Now) -> Reading {
+/// The same; `sent` are the secrets of the request, and `bound` is for one that had a proof.
+pub(crate) fn read(client: &Client, response: &Response, sent: &[Secret], bound: bool, now: Now) -> Reading {
     #[cfg(feature = "dpop")]
     if bound {
         if crate::dpop::wants_nonce(response) {
@@ -138,14 +153,14 @@ pub(crate) fn read(client: &Client, response: &Response, bound: bool, now: Now) 
             return Reading::NotBound;
         }
     }
-    Reading::Answer(judge(client, response, bound, now))
+    Reading::Answer(judge(client, response, sent, bound, now))
 }
 
-fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer {
+fn judge(client: &Client, response: &Response, sent: &[Secret], bound: bool, now: Now) -> Answer {
     let retry_after = || retry_after::of(response, now.wall);
     let unknown = |detail: String| Answer::Unknown { retry_after: retry_after(), detail };
     let status = response.status;
-    let refused = |error: &ErrorDocument| Answer::Refused { detail: error.detail(status) };
+    let refused = |error: &ErrorDocument| Answer::Refused { detail: error.detail(status, sent) };
     match status {
         200..=299 => match read_success(response, bound) {
             Ok(issued) => Answer::Issued(issued),
@@ -162,9 +177,10 @@ fn judge(client: &Client, response: &Response, bound: bool, now: Now) -> Answer 
                 _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
                 #[cfg(feature = "dpop")]
                 Some("use_dpop_nonce" | "invalid_dpop_proof") if !bound => Answer::ClientRejected {
-                    detail: error.detail(status) + "; this server binds tokens to a key: log in again with --dpop",
+                    detail: error.detail(status, sent)
+                        + "; this server binds tokens to a key: log in again with --dpop",
                 },
-                _ => Answer::ClientRejected { detail: error.detail(status) },
+                _ => Answer::ClientRejected { detail: error.detail(status, sent) },
             }
         }
         _ if client.refused_statuses.contains(&status) => Answer::RefusedByStatus(status),
@@ -287,9 +303,9 @@ impl ErrorDocument {
         matches!(self.error.as_deref(), Some("invalid_grant" | "bad_refresh_token"))
     }
 
-    /// Code and description, fit for display; the status where there is no code.
-    pub(crate) fn detail(&self, status: u16) -> String {
-        error_detail(self.error.as_deref(), self.description.as_deref(), &http_status(status))
+    /// Code and description, fit for display and without the secrets that were `sent`; the status where there is no code.
+    pub(crate) fn detail(&self, status: u16, sent: &[Secret]) -> String {
+        error_detail(self.error.as_deref(), self.description.as_deref(), &http_status(status), sent)
     }
 }
 

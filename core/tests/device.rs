@@ -54,6 +54,18 @@ fn the_request_is_a_form_with_the_scope_and_the_resource() {
 }
 
 #[test]
+fn no_error_repeats_the_device_code() {
+    let said = |status, text: &str| {
+        let body = format!(r#"{{"error":"invalid_request","error_description":"{text}"}}"#);
+        begin("").1.receive(Ok(json(status, body)), Timestamp(0), now()).expect_err("it is over")
+    };
+    for status in [400, 200] {
+        assert_eq!(said(status, &format!("no {CANARY} here")), DeviceError::Refused("invalid_request".into()));
+        assert_eq!(said(status, "no such code"), DeviceError::Refused("invalid_request: no such code".into()));
+    }
+}
+
+#[test]
 fn what_cannot_begin_sends_nothing() {
     assert_eq!(Device::begin(&Provider::claude()).expect_err("it has none").code(), "no_device_flow");
     let provider = Provider { client_id: None, ..Provider::demo(ISSUER).expect("a valid issuer") };

@@ -76,6 +76,15 @@ fn an_endpoint_that_is_offered_is_not_used_unless_it_must_be() {
 }
 
 #[test]
+fn no_error_repeats_the_state_that_was_pushed() {
+    let (push, request) = push();
+    let state = &parameters(request.body.expose())["state"];
+    let body = format!(r#"{{"error": "invalid_request", "error_description": "no\t{state}"}}"#);
+    let error = push.read(Ok(json(400, body))).expect_err("it must not be opened");
+    assert_eq!(error, BeginError::PushRefused("invalid_request".into()));
+}
+
+#[test]
 fn an_answer_that_names_no_request_ends_the_login() {
     assert_eq!(
         refused(400, r#"{"error": "invalid_client", "error_description": "no\u001b[0m such"}"#).code(),

@@ -249,7 +249,7 @@ fn other_errors_of_the_client_name_the_code_or_the_status() {
 
 #[test]
 fn b12_a_long_error_text_is_cut() {
-    let long = "x".repeat(10_000);
+    let long = "x_".repeat(10_000);
     match read(&json(400, format!(r#"{{"error":"{long}","error_description":"{long}"}}"#))) {
         Answer::ClientRejected { detail } => assert_eq!(detail.len(), 402),
         other => panic!("{other:?}"),
@@ -415,13 +415,18 @@ proptest! {
 #[test]
 fn what_an_error_repeats_of_what_was_sent_is_not_shown() {
     let uuid = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
-    for token in [CANARY.repeat(2).as_str(), uuid, "1//0gFdk7x-L9Ir_q2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"] {
+    let letters = "QkxhSGJsYWhCbGFoQmxhaEJsYWg";
+    for token in [CANARY.repeat(2).as_str(), uuid, "1//0gFdk7x-L9Ir_q2", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", letters] {
         for description in [
             format!("the token {token} is unknown"),
             format!("refresh_token={token}"),
             format!("\"{token}\""),
             format!("{} {token}", "a".repeat(190)),
             format!("see https://auth.example/?token={token}"),
+            format!("see http://auth.example/?a=b&token={token}&c=d"),
+            format!("see https://auth.example/#{token}"),
+            format!("see https://auth.example/grants/v1-{}/errors", token.replace('/', "")),
+            format!("see https://me:{token}@auth.example/"),
         ] {
             for error in ["invalid_request", "invalid_grant", token] {
                 let body = serde_json::json!({ "error": error, "error_description": description });
@@ -432,7 +437,57 @@ fn what_an_error_repeats_of_what_was_sent_is_not_shown() {
             }
         }
     }
-    let useful = "redirect_uri http://127.0.0.1:4711/callback is not registered, error code 7000218";
-    let body = serde_json::json!({ "error": "invalid_client", "error_description": useful });
-    assert!(format!("{:?}", read(&json(400, body.to_string()))).contains(useful));
+}
+
+/// What is shown of the description of an error.
+fn shown(description: &str) -> String {
+    let body = serde_json::json!({ "error": "invalid_client", "error_description": description });
+    match read(&json(400, body.to_string())) {
+        Answer::ClientRejected { detail } => {
+            detail.strip_prefix("invalid_client: ").expect("the code first").to_owned()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_person_can_use_of_an_error_is_shown() {
+    for useful in [
+        "redirect_uri http://127.0.0.1:4711/callback is not registered, error code 7000218",
+        "AADSTS700082: the refresh token has expired, see https://login.server-2026.example/error?code=700082&lang=en#why",
+        "invalid_grant: see https://help.example/errors/invalid_grant, or https://server-2026.example",
+        "the authorization_code is expired (unsupported_token_endpoint_auth_method) https://@",
+        "UPPERCASEUPPERCASE InvalidToken capitalisedWord",
+        "abcdefghijklmnopqrstuvwx is 24 letters",
+    ] {
+        assert_eq!(shown(useful), useful);
+    }
+}
+
+#[test]
+fn a_word_is_hidden_by_its_length_with_a_digit_a_capital_inside_or_no_break() {
+    for (word, hidden) in [
+        ("abcdefghijklmno", false),
+        ("abcdefghijklmn1", false),
+        ("abcdefghijklmnopqrstuvwx", false),
+        ("abcdefghijklmnopqrstuvwxy", true),
+        ("abcdefghijklmno1", true),
+        ("abcdefghijklmnO", false),
+        ("abcdefghijklmnoP", true),
+        ("Abcdefghijklmnop", false),
+        ("ABCDEFGHIJKLMNOp", false),
+        ("-ABCDEFGHIJKLMNOp", false),
+        ("abcdefghijklmno-P", false),
+        ("abcdefghijklmnopqrstuvwx-abcdefghijklmnopqrstuvwx", false),
+        ("https://a.example/abcdefghijklmn1", false),
+        ("https://a.example/abcdefghijklmno1", true),
+        ("https://a.example?abcdefghijklmno1", true),
+        ("https://a.example/?x=abcdefghijklmn1&y=abcdefghijklmn1", false),
+        ("https://abcdefghijklmno1.example", false),
+        ("https://abcdefghijklmno1@a.example", true),
+        ("ftp://abcdefghijklmno1", true),
+    ] {
+        // The end of the text is where a word ends, too.
+        assert_eq!(shown(&format!("see {word}")), if hidden { "see ***".to_owned() } else { format!("see {word}") });
+    }
 }

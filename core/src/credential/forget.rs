@@ -1,7 +1,8 @@
 //! `Forget`: revoke and delete a login.
 //!
 //! What is stored is deleted whatever the server says, and even where the lock cannot be had: the conditional delete, and
-//! `Merge` in [`Obtain`](super::Obtain), keep a late refresh from writing it back.
+//! `Merge` in [`Obtain`](super::Obtain), keep a late refresh from writing it back. What this process keeps is revoked also
+//! where nothing, or nothing readable, is stored.
 
 use super::{Found, Settle, Unsaved};
 use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError, WriteError};
@@ -12,15 +13,16 @@ use crate::secret::{Fingerprint, Secret};
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
+use core::slice;
 
 /// How [`Forget`] ended.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "model", derive(PartialEq, Eq, Hash))]
 #[non_exhaustive]
 pub enum Forgotten {
-    /// There was no login.
+    /// There was no login: nothing stored, and none that this process kept.
     NothingStored,
-    /// The credentials are deleted.
+    /// The credentials are deleted, those that this process kept with them.
     Deleted {
         /// What became of the login at the server.
         revoked: Revoked,
@@ -69,7 +71,7 @@ struct Run {
     policy: Policy,
     revoke: bool,
     locked: bool,
-    /// A rotation of this process that is not stored: its token is the one to revoke.
+    /// Tokens of this process that are not stored: theirs is the one to revoke.
     unsaved: Option<Box<Unsaved>>,
     conflicts: u8,
     /// The login of the first read.
@@ -83,8 +85,18 @@ struct Run {
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 enum State {
     Lock,
-    Read,
-    Revoke { revision: Revision, doubt: bool },
+    Read {
+        tries: u8,
+    },
+    TornPause {
+        tries: u8,
+    },
+    /// What is deleted then; `None`: nothing is stored.
+    Revoke {
+        revision: Option<Revision>,
+        token: Secret,
+        doubt: bool,
+    },
     Delete,
 }
 
@@ -120,11 +132,13 @@ impl Machine for Forget {
         let next = match (state, input) {
             (State::Lock, Input::Locked(locked)) => {
                 run.locked = locked == Locked::Held;
-                then(State::Read, Action::Read)
+                read(0)
             }
-            (State::Read, Input::Read(read)) => run.found(Found::new(read)),
-            (State::Revoke { revision, doubt }, Input::Replied(replied)) => {
-                run.revoked = match replied.as_ref().map(revoke::read_revocation) {
+            (State::Read { tries }, Input::Read(read)) => run.read(tries, Found::new(read)),
+            (State::TornPause { tries }, Input::Woke) => read(tries),
+            (State::Revoke { revision, token, doubt }, Input::Replied(replied)) => {
+                let sent = slice::from_ref(&token);
+                run.revoked = match replied.as_ref().map(|response| revoke::read(response, sent)) {
                     Ok(Revocation::Done) if doubt => Revoked::Unconfirmed(super::text("a refresh was in doubt")),
                     Ok(Revocation::Done) if !run.locked => {
                         Revoked::Unconfirmed(super::text("the lock could not be had"))
@@ -133,7 +147,7 @@ impl Machine for Forget {
                     Ok(Revocation::Unconfirmed { detail }) => Revoked::Unconfirmed(detail),
                     Err(error) => Revoked::Unconfirmed(error.detail.clone()),
                 };
-                delete(revision)
+                run.delete(revision)
             }
             (State::Delete, Input::Deleted(deleted)) => run.deleted(deleted),
             (state, _) => Step::Done(Forgotten::Misuse(state.awaits())),
@@ -146,44 +160,62 @@ impl Machine for Forget {
 }
 
 impl Run {
-    fn found(&mut self, found: Found) -> Next {
-        let stored = match found {
-            Found::Record(stored) | Found::Nothing(Some(stored)) => stored,
-            Found::Nothing(None) if self.login.is_some() => return self.done(),
-            Found::Nothing(None) => return Step::Done(Forgotten::NothingStored),
-            Found::Torn { revision, .. } => return delete(revision),
-            Found::Unreadable(error) => {
-                return self.still_stored(Some(error));
-            }
+    /// As in [`Obtain`](super::Obtain): another program may be in the middle of a write, so that what is odd is read again
+    /// before it is believed.
+    fn read(&mut self, tries: u8, found: Found) -> Next {
+        let odd = match &found {
+            Found::Record(_) => false,
+            Found::Nothing(_) => self.login.is_some(),
+            Found::Torn { .. } | Found::Unreadable(_) => true,
         };
-        match &self.login {
-            Some(login) if *login != stored.record.login && stored.record.login.is_some() => {
+        if odd && tries < self.policy.torn_tries {
+            let time = self.policy.torn_pause;
+            return then(State::TornPause { tries: tries + 1 }, Action::Wait { time });
+        }
+        let (revision, record) = match found {
+            Found::Record(stored) | Found::Nothing(Some(stored)) => (Some(stored.revision), Some(stored.record)),
+            Found::Nothing(None) => (None, None),
+            Found::Torn { revision, .. } => (Some(revision), None),
+            Found::Unreadable(error) => return self.still_stored(Some(error)),
+        };
+        match (&self.login, &record) {
+            (Some(login), Some(record)) if *login != record.login && record.login.is_some() => {
                 return Step::Done(Forgotten::AnotherLogin { revoked: self.revoked.clone() });
             }
-            Some(_) => {}
-            None => self.login = Some(stored.record.login.clone()),
+            (None, Some(record)) => self.login = Some(record.login.clone()),
+            _ => {}
         }
-        match self.revocation(&stored.record) {
+        match self.revocation(record.as_ref()) {
             Some((token, request)) => {
-                self.sent = Some(token);
-                let doubt = stored.record.redeeming.is_some();
-                then(State::Revoke { revision: stored.revision, doubt }, Action::Send { request, holds: None })
+                self.sent = Some(token.fingerprint());
+                let doubt = record.is_some_and(|record| record.redeeming.is_some());
+                then(State::Revoke { revision, token, doubt }, Action::Send { request, holds: None })
             }
-            None => delete(stored.revision),
+            None => self.delete(revision),
         }
     }
 
-    /// The request for the newest token that is known, unless it was sent before.
-    fn revocation(&self, record: &Record) -> Option<(Fingerprint, crate::http::Request)> {
-        let unsaved = self.unsaved.as_ref().filter(|unsaved| unsaved.replaces == record.refresh_fingerprint());
-        let newest = unsaved.map_or(record, |unsaved| &unsaved.record);
-        let token: &Secret = newest.refresh_token.as_ref()?;
-        let client = newest.client.as_ref().or(record.client.as_ref())?;
-        let fingerprint = token.fingerprint();
-        if !self.revoke || self.sent == Some(fingerprint) {
+    /// The request for the newest token that is known, unless it was sent before. What is kept is newer than what is stored,
+    /// unless another refresh token is stored than the one that it came after.
+    fn revocation(&self, record: Option<&Record>) -> Option<(Secret, crate::http::Request)> {
+        let there = record.and_then(Record::refresh_fingerprint);
+        let unsaved = self.unsaved.as_ref().filter(|unsaved| there.is_none() || unsaved.replaces == there);
+        let newest = unsaved.map(|unsaved| &unsaved.record).or(record)?;
+        let token = newest.refresh_token.clone()?;
+        let client = newest.client.as_ref().or_else(|| record?.client.as_ref())?;
+        if !self.revoke || self.sent == Some(token.fingerprint()) {
             return None;
         }
-        Some((fingerprint, revoke::revocation_request(client, token)?))
+        let request = revoke::revocation_request(client, &token)?;
+        Some((token, request))
+    }
+
+    fn delete(&self, revision: Option<Revision>) -> Next {
+        match revision {
+            Some(replaces) => then(State::Delete, Action::Delete { replaces }),
+            None if self.login.is_none() && self.unsaved.is_none() => Step::Done(Forgotten::NothingStored),
+            None => self.done(),
+        }
     }
 
     fn deleted(&mut self, deleted: Result<(), WriteError>) -> Next {
@@ -191,7 +223,7 @@ impl Run {
             Ok(()) => self.done(),
             Err(WriteError::Conflict) if self.conflicts < self.policy.returns => {
                 self.conflicts += 1;
-                then(State::Read, Action::Read)
+                read(0)
             }
             Err(WriteError::Conflict) => self.still_stored(None),
             Err(WriteError::Failed(error)) => self.still_stored(Some(error)),
@@ -211,8 +243,8 @@ fn then(state: State, action: Action) -> Next {
     Step::Continue(state, action)
 }
 
-fn delete(replaces: Revision) -> Next {
-    then(State::Delete, Action::Delete { replaces })
+fn read(tries: u8) -> Next {
+    then(State::Read { tries }, Action::Read)
 }
 
 impl Settle for Forgotten {
@@ -228,7 +260,8 @@ impl State {
     const fn awaits(&self) -> &'static str {
         match self {
             Self::Lock => "Lock: Locked",
-            Self::Read => "Read: Read",
+            Self::Read { .. } => "Read: Read",
+            Self::TornPause { .. } => "TornPause: Woke",
             Self::Revoke { .. } => "Revoke: Replied",
             Self::Delete => "Delete: Deleted",
         }

@@ -9,12 +9,13 @@ use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError,
 use crate::policy::Policy;
 use crate::provider::Client;
 use crate::record::{Credentials, LoginId, Record};
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, Secret};
 use crate::text::say;
 use crate::time::{Millis, Now, Timestamp};
 use crate::token::{self, Answer, Reading};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 /// What is installed.
@@ -200,6 +201,8 @@ enum State {
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Exchange {
     client: Client,
+    /// The secrets of the request, which no error shows.
+    sent: Vec<Secret>,
     sent_at: Timestamp,
     under: Under,
     /// Where the tokens are to be bound to a key: the request, which may be sent once more with a nonce.
@@ -307,7 +310,8 @@ impl Base {
                     #[cfg(feature = "dpop")]
                     again: Some(request.repeat()),
                 });
-                send(request, Box::new(Exchange { client, sent_at: now.wall, under, bound }))
+                let sent = token::secrets_of(request.body.expose());
+                send(request, Box::new(Exchange { client, sent, sent_at: now.wall, under, bound }))
             }
             NewLogin::Credentials(credentials) => self.write(Write::new(credentials, under, now)),
         }
@@ -315,7 +319,7 @@ impl Base {
 
     fn replied(&self, mut exchange: Box<Exchange>, response: &Response, now: Now) -> Next {
         exchange.bound.iter_mut().for_each(|bound| bound.binding.learn(response));
-        match token::read(&exchange.client, response, exchange.bound.is_some(), now) {
+        match token::read(&exchange.client, response, &exchange.sent, exchange.bound.is_some(), now) {
             Reading::Answer(answer) => self.answered(exchange, answer, now),
             #[cfg(feature = "dpop")]
             Reading::UseNonce => {
@@ -337,7 +341,7 @@ impl Base {
     }
 
     fn answered(&self, exchange: Box<Exchange>, answer: Answer, now: Now) -> Next {
-        let Exchange { client, sent_at, under, bound } = *exchange;
+        let Exchange { client, sent_at, under, bound, .. } = *exchange;
         let issued = match answer {
             Answer::Issued(issued) => issued,
             Answer::Refused { detail } => return failed(InstallError::Refused(detail)),

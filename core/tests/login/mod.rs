@@ -340,6 +340,15 @@ fn b6_fault_8_a_missing_issuer_is_refused_where_one_is_promised() {
 }
 
 #[test]
+fn an_error_with_our_state_does_not_repeat_it() {
+    let (mut pending, url) = begin(&demo());
+    let state = state(&url);
+    let query = format!("error=no+{state}&error_description=no+{state}&state={state}&iss={ISS}");
+    let Verdict::Denied { code, description } = pending.receive(Callback::Query(&query)) else { panic!("an error") };
+    assert_eq!((code.as_str(), description), ("unreadable_error", None));
+}
+
+#[test]
 fn fault_3_an_error_without_our_state_is_ignored() {
     let (mut pending, url) = begin(&demo());
     for query in ["error=access_denied".to_owned(), format!("error=access_denied&state=x&iss={ISS}")] {

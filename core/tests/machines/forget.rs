@@ -1,7 +1,10 @@
 //! Logout: the server is told what it can be told, and what is stored is deleted whatever it says.
 
 use super::*;
-use kraube_core::credential::{Forget, Forgotten, Revoked, Settle, Unsaved};
+use kraube_core::credential::{Forget, Forgotten, NewLogin, Revoked, Settle, Unsaved};
+use kraube_core::provider::{Client, TokenBody};
+use kraube_core::record::{Credentials, LoginId};
+use kraube_core::secret::Secret;
 
 fn forget(revoke: bool, unsaved: Option<Unsaved>) -> Play<Forget> {
     Play::new(|_| Forget::start(revoke, Policy::default(), unsaved))
@@ -55,7 +58,7 @@ fn the_server_is_not_told_where_it_cannot_be_or_shall_not_be() {
     ];
     for (revoke, text) in records {
         let mut run = locked(revoke, None);
-        run.read_bytes(Ok(Some(&text)));
+        run.read_until_believed(Ok(Some(&text)));
         run.deleted(Ok(()));
         assert_eq!(run.revocation(), Revoked::NotAsked, "{text}");
     }
@@ -88,7 +91,7 @@ fn a_revocation_is_confirmed_only_where_nothing_can_undo_it() {
 #[test]
 fn a_store_that_fails_is_said_and_what_the_server_did_with_it() {
     let mut run = locked(true, None);
-    run.read_bytes(Err(()));
+    run.read_until_believed(Err(()));
     let Forgotten::StillStored { revoked: Revoked::NotAsked, cause: Some(cause) } = run.outcome() else {
         panic!("it cannot be read")
     };
@@ -122,7 +125,7 @@ fn who_writes_in_between_is_read_again_three_times_at_most() {
     run.read(&expired());
     run.replied(revoked());
     run.deleted(Err(WriteError::Conflict));
-    run.read_bytes(Ok(None));
+    run.read_until_believed(Ok(None));
     assert_eq!(run.revocation(), Revoked::Yes, "somebody else has deleted it");
 }
 
@@ -153,6 +156,129 @@ fn a_kept_rotation_is_the_one_to_revoke_where_it_belongs_to_what_is_stored() {
     let mut run = locked(true, Some(keeping::unsaved()));
     run.read(&stored("r9", "a9", HOUR));
     assert!(run.replied(revoked()).contains("token=r9"));
+}
+
+/// A first login that could not be stored: it is kept, and nothing is there.
+fn unsaved_login(client: Option<Client>) -> Unsaved {
+    let credentials = Credentials {
+        binding: None,
+        access_token: Secret::new("a1"),
+        refresh_token: Some(Secret::new("r1")),
+        expires_at: Timestamp(NOW + 3_600_000),
+        obtained_at: None,
+        scope: None,
+        client,
+    };
+    let (login, policy) = (LoginId("L1".into()), Policy { save_time: Millis::ZERO, ..Policy::default() });
+    let mut run = Play::new(|_| Install::start(NewLogin::Credentials(credentials), login, policy));
+    run.locked(Locked::Held);
+    run.read_bytes(Ok(None));
+    run.wrote(failed());
+    run.outcome().keep(None).expect("it is kept")
+}
+
+fn client() -> Option<Client> {
+    Some(common::client(TokenBody::Form))
+}
+
+#[test]
+fn what_is_kept_is_revoked_also_where_nothing_or_nothing_readable_is_stored() {
+    let dropped = stored("", "a8", HOUR).text();
+    for text in [None, Some("{}"), Some("{"), Some(""), Some(dropped.as_str())] {
+        for kept in [keeping::unsaved(), unsaved_login(client())] {
+            let mut run = locked(true, Some(kept));
+            run.read_until_believed(Ok(text));
+            assert!(run.replied(revoked()).contains("token=r1"), "{text:?}");
+            if text.is_some() {
+                run.deleted(Ok(()));
+            }
+            assert_eq!(run.revocation(), Revoked::Yes, "{text:?}");
+        }
+    }
+    let mut run = locked(true, Some(unsaved_login(client())));
+    run.read_bytes(Ok(None));
+    run.replied(Err(SendErrorKind::NotSent));
+    assert_eq!(run.revocation(), Revoked::Unconfirmed("the wire".into()));
+}
+
+#[test]
+fn what_is_kept_is_no_login_of_nothing_where_the_server_cannot_be_told_or_shall_not_be() {
+    for (revoke, client) in [(false, client()), (true, None)] {
+        let mut run = locked(revoke, Some(unsaved_login(client)));
+        run.read_bytes(Ok(None));
+        assert_eq!(run.revocation(), Revoked::NotAsked);
+    }
+    // What is stored says where to revoke what is kept without it.
+    let mut run = locked(true, Some(unsaved_login(None)));
+    run.read(&stored("", "a8", HOUR));
+    let Action::Send { request, .. } = run.action() else { panic!("{:?}", run.action()) };
+    assert_eq!(request.url.as_str(), "https://e.org/r");
+}
+
+#[test]
+fn what_another_program_may_be_writing_is_read_again_before_it_is_deleted() {
+    let Policy { torn_pause, torn_tries, .. } = Policy::default();
+    for torn in [Ok(Some("")), Ok(Some("{")), Err(())] {
+        let mut run = locked(true, None);
+        for _ in 0..torn_tries {
+            run.read_bytes(torn);
+            assert_eq!(run.woke(), torn_pause);
+        }
+        run.read(&expired());
+        assert!(run.replied(revoked()).contains("token=r0"), "{torn:?}");
+
+        let mut run = locked(true, None);
+        (0..torn_tries).for_each(|_| {
+            run.read_bytes(torn);
+            run.woke();
+        });
+        run.read_bytes(torn);
+        let deletes = matches!(run.step, Some(Step::Continue(_, Action::Delete { .. })));
+        assert_eq!(deletes, torn.is_ok(), "it is believed: {:?}", run.step);
+    }
+    // Nothing is odd only where something was: it is said at once that there is no login.
+    for nothing in [None, Some("{}")] {
+        let mut run = locked(true, None);
+        run.read(&expired());
+        run.replied(revoked());
+        run.deleted(Err(WriteError::Conflict));
+        run.read_bytes(Ok(nothing));
+        assert_eq!(run.woke(), torn_pause, "{nothing:?}");
+        // Each look has its own tries.
+        run.read(&expired());
+        run.deleted(Err(WriteError::Conflict));
+        for _ in 0..torn_tries {
+            run.read_bytes(Ok(nothing));
+            assert_eq!(run.woke(), torn_pause, "{nothing:?}");
+        }
+        run.read_bytes(Ok(nothing));
+        if nothing.is_some() {
+            run.deleted(Ok(()));
+        }
+        assert_eq!(run.revocation(), Revoked::Yes);
+    }
+}
+
+#[test]
+fn what_a_server_says_of_a_revocation_repeats_no_token() {
+    for (token, expected) in
+        [("abcdefghijkl", "invalid_request"), ("other", "invalid_request: abcdefghijkl is unknown")]
+    {
+        let mut run = locked(true, None);
+        run.read(&stored(token, "a0", HOUR));
+        run.replied(Ok(common::json(400, said("abcdefghijkl is unknown"))));
+        run.deleted(Ok(()));
+        assert_eq!(run.revocation(), Revoked::Unconfirmed(expected.into()));
+    }
+}
+
+#[test]
+fn what_is_torn_and_then_gone_was_no_login() {
+    let mut run = locked(true, None);
+    run.read_until_believed(Ok(Some("{")));
+    run.deleted(Err(WriteError::Conflict));
+    run.read_bytes(Ok(None));
+    assert!(matches!(run.outcome(), Forgotten::NothingStored));
 }
 
 #[test]

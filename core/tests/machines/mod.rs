@@ -291,6 +291,11 @@ fn issued() -> Result<Response, SendErrorKind> {
     Ok(common::json(200, ISSUED))
 }
 
+/// An error document with this description.
+fn said(description: &str) -> String {
+    serde_json::json!({ "error": "invalid_request", "error_description": description }).to_string()
+}
+
 fn error() -> StoreError {
     StoreError { kind: StoreErrorKind::Full, detail: "no space left".into() }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use kraube_core::credential::{Cause, Install, InstallError, LoginReason, NewLogin};
+use kraube_core::http::Request;
+use kraube_core::provider::TokenBody;
 use kraube_core::record::{Credentials, LoginId, RecordError, Refusal};
 use kraube_core::secret::Secret;
 use std::collections::BTreeSet;
@@ -90,6 +92,52 @@ fn every_error_of_a_login_has_a_name_of_its_own_a_text_and_a_hint() {
         assert!(error.hint().contains(hint), "{code}: {}", error.hint());
         let of_the_store = code == "no_lock" || code == "store" || code == "unsaved";
         assert_eq!(error.source().is_some(), of_the_store, "{code}");
+    }
+}
+
+/// Short and without a digit: nothing but the request itself tells that these are secrets.
+const WORDS: [&str; 3] = ["abcdefghijkl", "mnopqrstuvwx", "yzabcdefghij"];
+
+#[test]
+fn a_refresh_shows_no_text_that_repeats_the_token() {
+    for (token, expected) in [("abcdefghijkl", "invalid_request"), ("other", "invalid_request: no abcdefghijkl here")] {
+        let mut run = obtain();
+        run.reach_exchange(&stored(token, "a0", -10));
+        run.replied(Ok(common::json(400, said("no abcdefghijkl here"))));
+        run.wrote(Ok(()));
+        let Failure::Unavailable { cause: Cause::ClientRejected(detail), .. } = run.failure() else {
+            panic!("rejected")
+        };
+        assert_eq!(detail, expected);
+    }
+}
+
+#[test]
+fn a_code_exchange_shows_no_text_that_repeats_a_secret_of_its_request() {
+    let [code, verifier, state] = WORDS;
+    let form = format!("grant_type=authorization_code&code={code}&client_id=me&code_verifier={verifier}&state={state}");
+    let json = format!(
+        r#"{{"grant_type":"authorization_code","code":"{code}","code_verifier":"{verifier}","state":"{state}"}}"#
+    );
+    let failed = |body: &str, answer: String| {
+        let client = common::client(TokenBody::Form);
+        let request = Request::new(client.token_endpoint.clone(), "", Secret::new(body));
+        let new = NewLogin::Code { request, client };
+        let mut install = Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()));
+        install.locked(Locked::Held);
+        install.read_bytes(Ok(None));
+        install.replied(Ok(common::json(400, answer)));
+        install.outcome().expect_err("it is an error").to_string()
+    };
+    for body in [form, json] {
+        for word in WORDS {
+            let shown = failed(&body, said(&format!("no {word} here")));
+            assert!(shown.ends_with(": invalid_request"), "{word}: {shown}");
+            let shown = failed(&body, format!(r#"{{"error":"bad {word}","error_description":"this is why"}}"#));
+            assert!(shown.ends_with(": HTTP status 400: this is why"), "{word}: {shown}");
+        }
+        let shown = failed(&body, said("the authorization_code is unknown"));
+        assert!(shown.ends_with(": invalid_request: the authorization_code is unknown"), "{shown}");
     }
 }
 

@@ -322,6 +322,7 @@ fn saving() -> Vec<Value> {
     let mut kept = unsaved("obtain: new tokens cannot be stored for two seconds, and the next run stores them");
     let mut dropped = unsaved("obtain: what is kept does not fit what is stored meanwhile");
     let mut revoked = unsaved("forget: the token that is kept is the one to revoke");
+    let mut alone = unsaved("forget: the token that is kept is revoked though nothing is stored");
     vec![
         spent("obtain: nothing is spent where the mark cannot be written")
             .at("write", |_| failed())
@@ -372,6 +373,11 @@ fn saving() -> Vec<Value> {
         {
             until_unsaved(&mut revoked);
             revoked.at("send", |_| after(200, None, "")).forget(true, "deleted").write()
+        },
+        {
+            until_unsaved(&mut alone);
+            alone.meanwhile("read", |world| world.stored = None);
+            alone.at("send", |_| after(200, None, "")).forget(true, "deleted").write()
         },
     ]
 }
@@ -542,7 +548,15 @@ fn forgetting() -> Vec<Value> {
             .write(),
         Scenario::new("forget: the file cannot be read")
             .at("read", |_| unreadable())
+            .at("read", |_| unreadable())
+            .at("read", |_| unreadable())
+            .at("read", |_| unreadable())
             .forget(true, "still stored")
+            .write(),
+        held("forget: the file cannot be read at first")
+            .at("read", |_| unreadable())
+            .at("send", |_| after(200, None, ""))
+            .forget(true, "deleted")
             .write(),
     ]
 }

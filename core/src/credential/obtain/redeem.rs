@@ -10,6 +10,7 @@ use crate::time::{Millis, Now};
 use crate::token::{self, Answer, Issued, Reading};
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::slice;
 
 /// Spending the refresh token.
 impl Run {
@@ -66,7 +67,7 @@ impl Run {
     pub(super) fn replied(&mut self, mut redeem: Box<Redeem>, response: &Response, now: Now) -> Next {
         let binding = &mut redeem.marked.record.binding;
         binding.iter_mut().for_each(|binding| binding.learn(response));
-        match token::read(&redeem.client, response, binding.is_some(), now) {
+        match token::read(&redeem.client, response, slice::from_ref(&redeem.token), binding.is_some(), now) {
             Reading::Answer(answer) => self.answered(redeem, answer, now),
             #[cfg(feature = "dpop")]
             Reading::UseNonce if !redeem.with_nonce => {
