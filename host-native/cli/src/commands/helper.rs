@@ -123,7 +123,14 @@ fn docker(user: &User, operation: Docker, credentials: Option<&Path>) -> Result<
     match operation {
         Docker::Get => {
             let server = read_input()?;
-            let token = obtain(&Source::open(credentials)?)?;
+            let token = match obtain(&Source::open(credentials)?) {
+                // By these words docker knows that it may go on without credentials. What else fails ends what it does.
+                Err(failed) if failed.code == Code::LoggedOut => {
+                    ui::print(|out| writeln!(out, "credentials not found in native keychain"))?;
+                    return Err(failed);
+                }
+                token => token?,
+            };
             let server_url = server.expose().trim();
             let answer = DockerLogin { server_url, username: &user.username, secret: token.expose() };
             ui::print(|out| Ok(serde_json::to_writer(out, &answer)?))
