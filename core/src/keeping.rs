@@ -86,15 +86,23 @@ pub struct Health {
     /// When the access token expires, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
-    /// Why the last refresh failed.
+    /// Why the last refresh of the tokens that are stored failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl Health {
-    /// After a look at the login; `failed` is why the last refresh gave no fresh token, and `next` what
-    /// [`Schedule::next`] said.
-    pub fn of(status: &Status, failed: Option<&str>, next: Option<Millis>, pid: u32, now: Timestamp) -> Self {
+    /// After a look at the login; `failed` is why the last refresh gave no fresh token, with what the login was before
+    /// it, and `next` what [`Schedule::next`] said. A failure says nothing of tokens that were stored since.
+    pub fn of(
+        status: &Status,
+        failed: Option<(&Status, &str)>,
+        next: Option<Millis>,
+        pid: u32,
+        now: Timestamp,
+    ) -> Self {
+        let tokens = |status: &Status| (status.login.clone(), status.expires_at);
+        let failed = failed.filter(|(before, _)| tokens(before) == tokens(status)).map(|(_, why)| why);
         let healthy = next.is_some() && failed.is_none();
         Self {
             healthy,

@@ -179,7 +179,12 @@ fn what_keeps_the_login_fresh_is_asked_how_it_does() {
     let of = |health| Facts { health: Some(health), ..good() };
     let health = |failed, next| Health::of(&login, failed, next, 7, Timestamp(NOW));
     finds(&of(health(None, Some(Millis(1)))), "keep-fresh", Level::Ok, "process 7");
-    finds(&of(health(Some("no\u{1b}[m answer"), Some(Millis(1)))), "keep-fresh", Level::Warning, "no[m answer");
+    finds(
+        &of(health(Some((&login, "no\u{1b}[m answer")), Some(Millis(1)))),
+        "keep-fresh",
+        Level::Warning,
+        "no[m answer",
+    );
     finds(&of(health(None, None)), "keep-fresh", Level::Warning, "no login");
     let dead = Health::of(&login, None, Some(Millis(1000)), 7, Timestamp(NOW - 600_000));
     finds(&of(dead), "keep-fresh", Level::Warning, "nothing for 600 s");

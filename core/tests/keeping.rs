@@ -80,6 +80,29 @@ fn health_is_believed_for_as_long_as_its_process_keeps_its_word() {
     let text = serde_json::to_string(&health).expect("JSON");
     assert!(!text.contains("canary"), "{text}");
     assert_eq!(serde_json::from_str::<Health>(&text).expect("its own words"), health);
-    assert!(!Health::of(&status, Some("no answer"), Some(Millis::ZERO), 7, at(0).wall).healthy);
     assert!(!Health::of(&status, None, None, 7, at(0).wall).healthy);
+}
+
+#[test]
+fn a_failed_refresh_counts_until_other_tokens_are_stored() {
+    let of = |login: &str, life: u64, more: &str| {
+        let fits = Fingerprint::of(&[b"r", b"a"]);
+        let ours = format!(r#""kraube":{{"for":"{fits}","login":"{login}"{more}}}"#);
+        let expires = NOW + life * SECOND;
+        stored(&format!(r#""refreshToken":"r","accessToken":"a","expiresAt":{expires},{ours}"#))
+    };
+    let before = of("L0", 60, "");
+    let said = |now: &Status| {
+        let health = Health::of(now, Some((&before, "no answer")), Some(Millis::ZERO), 7, at(0).wall);
+        assert_eq!(health.healthy, health.error.is_none());
+        health.error
+    };
+    let refused = of("L0", 60, r#","refused":{"reason":"revoked"}"#);
+    assert_ne!(refused, before);
+    for same in [&before, &refused] {
+        assert_eq!(said(same).as_deref(), Some("no answer"), "{same:?}");
+    }
+    for other in [of("L0", 3600, ""), of("L1", 60, ""), status(Ok(None), &Policy::default(), at(0).wall)] {
+        assert_eq!(said(&other), None, "{other:?}");
+    }
 }

@@ -8,6 +8,8 @@ use crate::sys;
 use crate::worker::schedule;
 use kraube_core::keeping::{Health, Schedule};
 use kraube_core::policy::Policy;
+use kraube_core::status::Status;
+use kraube_core::time::Millis;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
@@ -23,21 +25,10 @@ use std::time::{Duration, SystemTime};
 pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnMut(&Health)) -> Result<(), Error> {
     let store = account::open(path)?;
     let path = store.path();
-    let policy = Policy::default();
-    let mut schedule = schedule();
-    let mut failed: Option<String> = None;
     let file = HealthFile { path: health_path(path) };
+    let mut keeper = Keeper { path, policy: Policy::default(), schedule: schedule(), failed: None };
     loop {
-        let mut status = account::status(Some(path))?;
-        let mut next = schedule.next(&policy, &status, now());
-        if next.is_some_and(|wait| wait.0 == 0) {
-            failed = refresh(path, &schedule, &policy).err();
-            schedule.ended(failed.is_none(), now());
-            status = account::status(Some(path))?;
-            next = schedule.next(&policy, &status, now());
-        }
-        let wall = timestamp(SystemTime::now());
-        let health = Health::of(&status, failed.as_deref(), next, std::process::id(), wall);
+        let (health, next) = keeper.look()?;
         file.write(&health);
         observe(&health);
         // A timer of zero would hide the end.
@@ -46,6 +37,41 @@ pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnM
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
+    }
+}
+
+struct Keeper<'a> {
+    path: &'a Path,
+    policy: Policy,
+    schedule: Schedule,
+    /// What the login was before the last refresh, and why that failed, for people.
+    failed: Option<(Status, String)>,
+}
+
+impl Keeper<'_> {
+    /// Looks at the login, refreshes it where that is due, and tells how it goes and how long to wait.
+    fn look(&mut self) -> Result<(Health, Option<Millis>), Error> {
+        let mut status = account::status(Some(self.path))?;
+        let mut next = self.schedule.next(&self.policy, &status, now());
+        if next.is_some_and(|wait| wait.0 == 0) {
+            self.failed = self.refresh().err().map(|error| (status, error));
+            self.schedule.ended(self.failed.is_none(), now());
+            status = account::status(Some(self.path))?;
+            next = self.schedule.next(&self.policy, &status, now());
+        }
+        let failed = self.failed.as_ref().map(|(before, error)| (before, error.as_str()));
+        let wall = timestamp(SystemTime::now());
+        Ok((Health::of(&status, failed, next, std::process::id(), wall), next))
+    }
+
+    /// The error is for people.
+    fn refresh(&self) -> Result<(), String> {
+        // A source of its own, so that what others have stored since is seen.
+        let source = TokenSource::from_file(Some(self.path)).map_err(|error| error.to_string())?;
+        let min_valid = duration(self.schedule.min_valid(&self.policy));
+        let token = source.with_proofs().min_valid(min_valid).blocking_token();
+        let token = token.map_err(|error| error.to_string())?;
+        token.stale().map_or(Ok(()), |failure| Err(failure.to_string()))
     }
 }
 
@@ -63,15 +89,6 @@ pub(crate) fn health(credentials: &Path) -> Option<Health> {
     let mut text = String::new();
     io::Read::read_to_string(&mut io::Read::take(file, LONGEST), &mut text).ok()?;
     serde_json::from_str(&text).ok()
-}
-
-/// The error is for people.
-fn refresh(path: &Path, schedule: &Schedule, policy: &Policy) -> Result<(), String> {
-    // A source of its own, so that what others have stored since is seen.
-    let source = TokenSource::from_file(Some(path)).map_err(|error| error.to_string())?;
-    let token = source.with_proofs().min_valid(duration(schedule.min_valid(policy))).blocking_token();
-    let token = token.map_err(|error| error.to_string())?;
-    token.stale().map_or(Ok(()), |failure| Err(failure.to_string()))
 }
 
 /// The file goes with its process.
@@ -113,5 +130,42 @@ impl Drop for HealthFile {
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "cannot remove");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kraube_core::provider::Provider;
+    use kraube_core::record::Credentials;
+    use kraube_core::secret::Secret;
+
+    #[test]
+    fn a_failure_goes_with_the_tokens_that_it_was_about() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join("credentials.json");
+        let log_in = |expires: SystemTime| {
+            let provider = Provider::demo("http://127.0.0.1:1").expect("a loopback URL");
+            let credentials = Credentials {
+                binding: None,
+                access_token: Secret::new("access"),
+                refresh_token: Some(Secret::new("refresh")),
+                expires_at: timestamp(expires),
+                obtained_at: None,
+                scope: None,
+                client: Some(provider.client().expect("a client id")),
+            };
+            account::save_credentials(Some(&path), &credentials).expect("the login is stored");
+        };
+        let policy = Policy::default();
+        let mut keeper = Keeper { path: &path, policy, schedule: schedule(), failed: None };
+        log_in(SystemTime::UNIX_EPOCH);
+        for _ in 0..2 {
+            let (health, _) = keeper.look().expect("the path can be used");
+            assert!(!health.healthy && health.error.is_some(), "{health:?}");
+        }
+        log_in(SystemTime::now() + Duration::from_secs(3600));
+        let (health, _) = keeper.look().expect("the path can be used");
+        assert!(health.healthy && health.error.is_none(), "{health:?}");
     }
 }

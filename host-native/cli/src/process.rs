@@ -2,7 +2,9 @@
 
 use crate::exit::{Code, Failed};
 use crate::ui;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
+use nix::libc;
+#[cfg(unix)]
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,22 +63,20 @@ fn on_request(interrupted: impl Fn() + Clone + Send + 'static) {
     // of them or none.
     let handler = interrupted.clone();
     if ctrlc::try_set_handler(handler).is_err() {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(unix)]
         wait_for_the_others(interrupted);
     }
 }
 
 /// The signals that ask a process to end.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 const TO_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// Waits for those requests to end that are not ignored. They are blocked in this thread, and in all that it starts from
 /// now on; a program that takes the place of this one needs [`unblock_signals`].
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 fn wait_for_the_others(interrupted: impl Fn() + Send + 'static) {
-    let Some(ignored) = ignored_signals() else { return };
-    let not_ignored = |signal: &Signal| ignored & (1 << (*signal as u32 - 1)) == 0;
-    let others: SigSet = TO_END.into_iter().filter(not_ignored).collect();
+    let others: SigSet = TO_END.into_iter().filter(|signal| !is_ignored(*signal)).collect();
     if others.thread_block().is_err() {
         return;
     }
@@ -93,16 +93,19 @@ fn wait_for_the_others(interrupted: impl Fn() + Send + 'static) {
 /// Gives the signals that were waited for to whatever this process becomes.
 #[cfg(unix)]
 pub(crate) fn unblock_signals() {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = SigSet::from_iter(TO_END).thread_unblock();
 }
 
-/// A bit for each, the lowest for signal 1.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn ignored_signals() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(ignored.trim(), 16).ok()
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "nothing that is safe asks the system for this")]
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call changes nothing; the present one is written to `action`, whose zero bytes are a
+    // value of it in any case.
+    unsafe {
+        libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// An error where a request to end has come.

@@ -86,9 +86,21 @@ fn docker_is_given_a_login_for_the_server_that_it_names() {
 #[test]
 fn without_a_login_the_tools_are_given_nothing() {
     let world = World::new();
-    for args in [&["helper", "git", "get"][..], &["helper", "docker", "get"], &["helper", "kubernetes"]] {
+    for args in [&["helper", "git", "get"][..], &["helper", "kubernetes"]] {
         world.run(args).fails(4, &["hint: "]);
     }
+}
+
+/// Docker then goes on without credentials; any other failure ends what it does.
+#[test]
+fn docker_is_told_that_there_is_no_login_by_the_words_that_it_knows() {
+    let mut world = World::new();
+    let run = world.run_with(world.command(&["helper", "docker", "get"]), "registry.example");
+    assert_eq!((run.code, run.stdout.trim()), (4, "credentials not found in native keychain"), "{run:?}");
+    run.says(&["hint: log in with `kraube login`"]);
+    world.log_in(-MINUTE);
+    world.server.revoke_all();
+    world.run_with(world.command(&["helper", "docker", "get"]), "registry.example").fails(5, &["hint: "]);
 }
 
 #[test]
@@ -153,6 +165,34 @@ fn cargo_is_told_why_there_is_no_token() {
     let lines: Vec<_> = run.stdout.lines().collect();
     assert_eq!(lines[..2], ["{\"v\":[1]}", "{\"Err\":{\"kind\":\"operation-not-supported\"}}"]);
     assert!(lines.len() == 3 && lines[2].starts_with("{\"Err\":{\"kind\":\"other\""), "{run:?}");
+}
+
+#[test]
+fn without_a_login_cargo_asks_the_next_provider() {
+    let mut world = World::new();
+    let registry = Registry::start();
+    let search = |world: &World| {
+        let cargo = cargo(world, &registry, &[]);
+        let file = |name| world.home().join("cargo").join(name);
+        let config = std::fs::read_to_string(file("config.toml")).expect("it is there");
+        // The last one is asked first.
+        let several = "[registry]\nglobal-credential-providers = [\"cargo:token\", ";
+        std::fs::write(file("config.toml"), config.replace("credential-provider = [", several)).expect("written");
+        std::fs::write(file("credentials.toml"), "[registries.own]\ntoken = \"another\"\n").expect("written");
+        world.run_with(cargo, "")
+    };
+    let run = search(&world);
+    assert_eq!(run.code, 0, "{run:?}");
+    run.says(&["hint: log in with `kraube login`"]);
+    let seen = registry.seen();
+    assert!(seen.len() > 1 && seen[1..].iter().all(|token| token.as_deref() == Some("another")), "{seen:?}");
+
+    // The login is there, and a person has to know that it is of no use.
+    world.log_in(-MINUTE);
+    world.server.revoke_all();
+    let run = search(&world);
+    assert!(run.code != 0 && run.stderr.contains("refused"), "{run:?}");
+    assert_eq!(registry.seen()[seen.len()..].iter().flatten().count(), 0);
 }
 
 #[test]

@@ -101,6 +101,30 @@ fn an_end_in_mid_refresh_waits_for_the_answer() {
     assert_ne!(world.stored("refreshToken"), login.refresh_token.as_str(), "the rotation is stored");
 }
 
+/// As under `nohup`, where the system does not tell of its processes.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_ignored_signal_and_a_hidden_proc_do_not_end_it() {
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let plain = world.command(&["keep-fresh"]);
+    let mut command = std::process::Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "--propagation", "private", "sh", "-ec", "mount -t tmpfs none /proc; exec \"$@\"", "sh"]);
+    command.args(["env", "--default-signal=INT,TERM", "--ignore-signal=HUP"]).arg(plain.get_program());
+    command.args(plain.get_args()).env("HOME", world.home()).current_dir(world.home());
+    let keeper = Keeper(start(command, ""));
+    wait_for(&world, |health| health["healthy"] == true);
+    keeper.kill(Signal::HUP);
+    keeper.kill(Signal::TERM);
+    let run = world.finish(keeper.0);
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{run:?}");
+    assert!(is_gone(&world), "it was asked to end");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+}
+
 #[test]
 fn without_a_login_and_after_a_failure_it_stays_and_says_so() {
     let mut world = World::new();

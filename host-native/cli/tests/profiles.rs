@@ -25,7 +25,18 @@ fn each_profile_has_credentials_of_its_own() {
     for bad in ["../work", "Work", ""] {
         world.run(&["--profile", bad, "status"]).fails(2, &["the name of a profile"]);
     }
-    assert_eq!(world.run(&["--profile", "work", "--credentials", "x", "status"]).code, 2);
+}
+
+/// Which of two accounts is meant is not guessed, on whichever side of the command's name they stand.
+#[test]
+fn a_profile_and_a_file_are_not_named_at_once() {
+    let world = World::new();
+    let (profile, file) = (["--profile", "work"], ["--credentials", "x"]);
+    for (before, after) in [(profile, file), (file, profile)] {
+        world.run(&[&before[..], &["token"], &after].concat()).fails(2, &["--profile", "--credentials"]);
+        world.run(&[&before[..], &after, &["token"]].concat()).fails(2, &["--profile", "--credentials"]);
+        world.run(&[&["token"], &before[..], &after].concat()).fails(2, &["--profile", "--credentials"]);
+    }
     assert_eq!(world.run(&["--profile", "work", "login", "--out", "x"]).code, 2);
 }
 

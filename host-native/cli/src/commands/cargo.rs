@@ -43,10 +43,15 @@ pub(super) fn run(options: &Options, credentials: Option<&Path>) -> Result<(), F
 
 fn answer(request: &Request, options: &Options, credentials: Option<&Path>) -> Answer {
     if request.kind != "get" {
-        return Answer::Err(Refusal { kind: "operation-not-supported", message: None, caused_by: Vec::new() });
+        return Answer::Err(Refusal::bare("operation-not-supported"));
     }
     match token(request, options, credentials) {
         Ok(token) => Answer::Ok(token),
+        // Cargo then asks the next provider, and shows nothing of this one by itself.
+        Err(Failed { code: Code::LoggedOut, report }) => {
+            report.iter().for_each(ui::report);
+            Answer::Err(Refusal::bare("not-found"))
+        }
         Err(Failed { report, .. }) => {
             let Report { error, causes, hints } = report.unwrap_or_else(|| Report {
                 error: "interrupted".to_owned(),
@@ -119,6 +124,10 @@ struct Refusal {
 }
 
 impl Refusal {
+    fn bare(kind: &'static str) -> Self {
+        Self { kind, message: None, caused_by: Vec::new() }
+    }
+
     fn other(message: String, caused_by: Vec<String>) -> Self {
         Self { kind: "other", message: Some(message), caused_by }
     }

@@ -88,7 +88,7 @@ pub(crate) fn run(Args { tool }: &Args, credentials: Option<&Path>) -> Result<Co
         Tool::Cargo(options) => super::cargo::run(options, credentials)?,
         Tool::Netrc { user, host } => {
             let token = obtain(&Source::open(credentials)?)?;
-            let line = format!("machine {host} login {} password {}\n", user.username, token.expose());
+            let line = netrc(user, host, token.expose())?;
             ui::print(|out| out.write_all(line.as_bytes()))?;
         }
     }
@@ -123,7 +123,14 @@ fn docker(user: &User, operation: Docker, credentials: Option<&Path>) -> Result<
     match operation {
         Docker::Get => {
             let server = read_input()?;
-            let token = obtain(&Source::open(credentials)?)?;
+            let token = match obtain(&Source::open(credentials)?) {
+                // By these words docker knows that it may go on without credentials. What else fails ends what it does.
+                Err(failed) if failed.code == Code::LoggedOut => {
+                    ui::print(|out| writeln!(out, "credentials not found in native keychain"))?;
+                    return Err(failed);
+                }
+                token => token?,
+            };
             let server_url = server.expose().trim();
             let answer = DockerLogin { server_url, username: &user.username, secret: token.expose() };
             ui::print(|out| Ok(serde_json::to_writer(out, &answer)?))
@@ -154,10 +161,21 @@ fn kubernetes(credentials: Option<&Path>) -> Result<(), Failed> {
     })
 }
 
+/// Words in a line: what is behind a space in one of them would be read as something else.
+fn netrc(user: &User, host: &str, token: &str) -> Result<String, Failed> {
+    if !is_word(token) {
+        return Err(Failed::new(Code::Error, "this token is not one word, and no other can be in a .netrc"));
+    }
+    Ok(format!("machine {host} login {} password {token}\n", user.username))
+}
+
 /// In each of the protocols a name is one word of one line.
 fn word(name: &str) -> Result<String, &'static str> {
-    let plain = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
-    if plain { Ok(name.to_owned()) } else { Err("it must be one word") }
+    if is_word(name) { Ok(name.to_owned()) } else { Err("it must be one word") }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn host(name: &str) -> Result<String, &'static str> {
@@ -197,4 +215,21 @@ struct ExecStatus<'a> {
 /// The value of a `name=value` line.
 fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_two_words_is_in_no_netrc() {
+        let user = User { username: "me".into() };
+        let line = netrc(&user, "api.example", "one.word").expect("it can be written");
+        assert_eq!(line, "machine api.example login me password one.word\n");
+        for token in ["canary login root", "canary\nmachine other.example", "canary\t", ""] {
+            let Failed { code, report } = netrc(&user, "api.example", token).expect_err("it cannot be written");
+            assert_eq!(code, Code::Error, "{token:?}");
+            assert!(!format!("{report:?}").contains("canary"), "{report:?}");
+        }
+    }
 }

@@ -17,8 +17,10 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(Args {}: &Args, credentials: Option<&Path>) -> Result<Code, Failed> {
     let (end, ended) = mpsc::channel();
+    // `end` itself stays here: where the system gives no way to ask for the end, its absence is no such request.
+    let tell_end = end.clone();
     process::tell_when_to_end(move || {
-        let _ = end.send(());
+        let _ = tell_end.send(());
     });
     let path = kraube::paths::credentials_path(credentials).map_err(kraube::Error::from)?;
     let mut told = None;

@@ -32,7 +32,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "PATH")]
     credentials: Option<PathBuf>,
     /// Use the credentials of this profile, one of several accounts: profiles/NAME beside the default ones
-    #[arg(long, global = true, value_name = "NAME", conflicts_with = "credentials")]
+    #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -89,11 +89,18 @@ pub(crate) fn run(Cli { credentials, profile, command }: &Cli) -> ExitCode {
     })
 }
 
-/// The file that was named, if one was.
+/// The file that was named, if one was. The parser does not compare what stands before the name of the command with what
+/// stands behind it.
 fn credentials_of(profile: Option<&str>, credentials: Option<&Path>) -> Result<Option<PathBuf>, Failed> {
-    match profile.map(kraube::paths::profile_path).transpose() {
-        Ok(named) => Ok(named.or_else(|| credentials.map(Path::to_owned))),
-        Err(error) => Err(Failed::of(Code::Usage, &error)),
+    match (profile, credentials) {
+        (Some(_), Some(_)) => {
+            let error = "--profile names the file of the credentials, and so does --credentials";
+            Err(Failed::new(Code::Usage, error).hint("give one of them"))
+        }
+        (Some(name), None) => {
+            kraube::paths::profile_path(name).map(Some).map_err(|error| Failed::of(Code::Usage, &error))
+        }
+        (None, credentials) => Ok(credentials.map(Path::to_owned)),
     }
 }
 
