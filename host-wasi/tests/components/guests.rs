@@ -10,7 +10,9 @@ use kraube::core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteErr
 use kraube::store::{FileStore, Guard, MemoryStore, NotLocked, Store};
 use kraube_testserver::Config;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Trap};
 
@@ -64,6 +66,28 @@ fn a_wait_for_the_lock_that_was_given_up_takes_nothing() {
     });
     drop(held);
     assert_unlocked(&scene.file);
+}
+
+/// A wait on a thread of the host may outlive the component; what the component held does not live as long.
+#[test]
+fn a_wait_for_the_lock_keeps_no_lock() {
+    let scene = Scene::new(Config::default());
+    let (waits, mut waiting) = mpsc::unbounded_channel();
+    let lent = Watched { it: FileStore::open(&scene.file).expect("a path to a file"), waits };
+    run(async {
+        let (mut store, it) = guest(Granted::login(scene.source(), lent), &GUEST).await;
+        {
+            let mut call = pin!(it.call_run(&mut store, "lock, lock for ever", 0));
+            for which in ["first", "second"] {
+                tokio::select! {
+                    answer = call.as_mut() => panic!("the {which} wait: {answer:?}"),
+                    wait = waiting.recv() => wait.expect("the store is lent"),
+                }
+            }
+        }
+        drop(store);
+        assert_unlocked(&scene.file);
+    });
 }
 
 #[test]
@@ -152,6 +176,43 @@ fn resources_of_the_pure_component_are_used_once_and_in_order() {
     }
     assert!(pkce.call_challenge(&mut store, &huge).expect("no trap").is_err());
     login.pending().call_begin(&mut store, &provider, &page, entropy).expect_err("it is consumed");
+}
+
+/// A file that tells when somebody begins to wait for its lock.
+struct Watched {
+    it: FileStore,
+    waits: mpsc::UnboundedSender<()>,
+}
+
+impl Store for Watched {
+    fn lock(&self, wait: Duration, seen: Option<Revision>) -> Result<Guard, NotLocked> {
+        let _ = self.waits.send(());
+        self.it.lock(wait, seen)
+    }
+
+    fn read(&self) -> Result<Option<Blob>, StoreError> {
+        self.it.read()
+    }
+
+    fn write(&self, replaces: Option<Revision>, blob: &Blob, reserve: usize) -> Result<(), WriteError> {
+        self.it.write(replaces, blob, reserve)
+    }
+
+    fn delete(&self, replaces: Revision) -> Result<(), WriteError> {
+        self.it.delete(replaces)
+    }
+
+    fn holds(&self, guard: &Guard, revision: Revision) -> bool {
+        self.it.holds(guard, revision)
+    }
+
+    fn key(&self) -> String {
+        self.it.key()
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.it.probe()
+    }
 }
 
 /// A store that does not do what it says.
