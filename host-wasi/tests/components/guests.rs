@@ -1,7 +1,7 @@
 //! Components and stores that behave badly: typed errors, or a trap in the component; never a panic of the host, never a
 //! lock that stays.
 
-use crate::scene::{Scene, disk_died, quick};
+use crate::scene::{HOUR, Left, Scene, disk_died, quick};
 use crate::support::pure::exports::kraube::auth::credentials::{Action, Baseline, Input, ObtainStep, Obtained, Wanted};
 use crate::support::pure::exports::kraube::auth::login::{Callback, Redirect, Verdict};
 use crate::support::pure::exports::kraube::auth::types::{Error, Now};
@@ -274,6 +274,31 @@ impl Store for Liar {
     fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Two requests, with the first token and with the second, both get a 401; what is heard last is the older one.
+#[test]
+fn a_late_rejection_does_not_bring_back_the_token_that_was_rejected_before() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    run(async {
+        let (mut store, it) = provider(Granted::file(&scene.file), &PROVIDER).await;
+        let first = it.token(&mut store).await.expect("no trap").expect("it lives");
+        scene.replace_without_lock(&scene.login.refresh_token, "second", |json| {
+            json["kraube"]["obtainedAt"] = (crate::scene::now() - HOUR).into();
+        });
+        it.reject(&mut store, &first.value).await;
+        let second = it.token(&mut store).await.expect("no trap").expect("it lives");
+        assert_eq!((second.value.as_str(), scene.requests()), ("second", 0));
+        it.reject(&mut store, &second.value).await;
+        it.reject(&mut store, &first.value).await;
+        let third = it.token(&mut store).await.expect("no trap").expect("it is refreshed");
+        assert_eq!((third.value, scene.requests()), (scene.stored_access_token(), 1));
+        assert_ne!(scene.stored_access_token(), "second");
+        // The newest one is rejected as ever.
+        it.reject(&mut store, &scene.stored_access_token()).await;
+        assert_eq!(code(&it.token(&mut store).await.expect("no trap").expect_err("it is too young")), "too_soon");
+    });
+    scene.assert_alive();
 }
 
 #[test]
