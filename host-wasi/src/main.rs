@@ -3,6 +3,8 @@
 #[cfg(not(target_family = "wasm"))]
 mod host;
 #[cfg(not(target_family = "wasm"))]
+mod interrupt;
+#[cfg(not(target_family = "wasm"))]
 mod run;
 
 #[cfg(not(target_family = "wasm"))]

@@ -1,16 +1,14 @@
 //! `kraube-wasi run`: the command line, a component of the world `wasi:cli/command`, and how it ends.
 
 use crate::host::{Granted, Lend, linker};
+use crate::interrupt::end_when_settled;
 use clap::{Args, Parser, Subcommand};
 use kraube::TokenSource;
-use kraube::core::status::{State, Status};
 use kraube::store::FileStore;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -77,7 +75,8 @@ impl Run {
     /// What the component ends with.
     fn run(&self) -> Result<ExitCode> {
         let path = kraube::paths::credentials_path(self.credentials.as_deref()).map_err(failed)?;
-        end_when_settled(path.clone());
+        let store = FileStore::open(&path).map_err(|error| failed(error.detail))?;
+        end_when_settled(path.clone(), store);
         let engine = Engine::default();
         let component = self.component(&engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -162,31 +161,6 @@ fn trapped(end: &wasmtime::Error) -> Failed {
     failed(format_args!("the component trapped: {cause}{}", place.unwrap_or_default()))
 }
 
-/// From now on a request to end waits while the stored login is in doubt: a refresh is under way, and its answer would be
-/// lost with the process. A second request does not wait.
-fn end_when_settled(path: PathBuf) {
-    static ASKED: AtomicBool = AtomicBool::new(false);
-    let end = || std::process::exit(130);
-    let in_doubt = move || matches!(kraube::status(Some(&path)), Ok(Status { state: State::InDoubt, .. }));
-    // Where signals are ignored, as under `nohup`, they stay ignored.
-    let _ = ctrlc::try_set_handler(move || {
-        if ASKED.swap(true, Ordering::SeqCst) || !in_doubt() {
-            end();
-        }
-        say("Waiting for the answer that is under way. Once more ends it at once.");
-        let in_doubt = in_doubt.clone();
-        let waiting = std::thread::Builder::new().spawn(move || {
-            while in_doubt() {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            end();
-        });
-        if waiting.is_err() {
-            end();
-        }
-    });
-}
-
 fn failed(error: impl ToString) -> Failed {
     Failed { error: error.to_string(), hint: None }
 }
@@ -195,7 +169,7 @@ fn of_wasmtime(error: wasmtime::Error) -> Failed {
     failed(format_args!("{error:#}"))
 }
 
-fn say(text: impl Display) {
+pub(crate) fn say(text: impl Display) {
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -66,9 +66,28 @@ impl LentStore {
         self.held.remove(&handle);
     }
 
+    /// Waits for the lock on the thread of this store. The wait may outlive this, and then keeps none of its locks: it
+    /// could not get one that it held itself.
+    pub(super) fn acquire_on_thread(
+        &mut self,
+        wait: u64,
+        seen: Option<Revision>,
+    ) -> wasmtime::Result<Answer<Result<Held, NotLocked>>> {
+        let place = Place { store: Arc::clone(&self.store), held: Vec::new() };
+        self.on_thread_at(place, move |place| place.acquire(wait, seen))
+    }
+
     /// Does the work on the thread of this store. It is done to its end, also when the future is dropped.
     pub(super) fn on_thread<R: Send + 'static>(
         &mut self,
+        work: impl FnOnce(&Place) -> R + Send + 'static,
+    ) -> wasmtime::Result<Answer<R>> {
+        self.on_thread_at(self.place(), work)
+    }
+
+    fn on_thread_at<R: Send + 'static>(
+        &mut self,
+        place: Place,
         work: impl FnOnce(&Place) -> R + Send + 'static,
     ) -> wasmtime::Result<Answer<R>> {
         let thread = match &self.thread {
@@ -80,8 +99,6 @@ impl LentStore {
                 self.thread.insert(jobs)
             }
         };
-        let thread = thread.clone();
-        let place = self.place();
         let (answer, answered) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move || drop(answer.send(work(&place))));
         let gone = || wasmtime::format_err!("the thread of the lent store has ended");

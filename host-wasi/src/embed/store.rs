@@ -78,7 +78,7 @@ pub fn add_to_linker_async<T: Send + 'static>(
     instance.func_wrap_async("acquire", move |mut store, (wait, seen): (u64, Option<String>)| {
         Box::new(async move {
             let seen = convert::revision_if(seen)?;
-            let locked = lent(store.data_mut()).on_thread(move |place| place.acquire(wait, seen))?.await?;
+            let locked = lent(store.data_mut()).acquire_on_thread(wait, seen)?.await?;
             let locked: Locked = locked.map(|held| keep(&mut store, lent, held)).map_err(convert::not_locked);
             Ok((locked,))
         })

@@ -1,14 +1,16 @@
 //! How a run ends, and what a person is told: of what cannot be run, of a component that fails, of an interrupt. No secret is
 //! in it.
 
-use crate::scene::{Left, Scene};
+use crate::scene::{Left, Scene, until};
 use crate::{command, component};
+use kraube::store::{FileStore, Store as _};
 use kraube_testserver::{Canary, Config, Fault, FaultKind};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -57,24 +59,83 @@ fn what_cannot_be_run_says_what_to_do() {
 fn an_interrupt_in_mid_refresh_waits_until_the_rotation_is_stored() {
     for (options, name) in [(&[][..], "app"), (&["--lend-store"], "app-composed")] {
         let scene = Scene::new(Config::default());
-        scene.gate.close();
         let mut command = command(options, &scene.file, &component(name));
-        command.arg(scene.server.resource_url()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command was built");
-        scene.wait_for_rotation();
-        kill_process(Pid::from_child(&child), Signal::INT).expect("it is our child");
+        assert_waits(&scene, command.arg(scene.server.resource_url()), &[Signal::INT], name);
+    }
+}
+
+/// As under `nohup`, and in the background of a script: what is ignored stays ignored, and the others are waited for.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_ignored_signal_does_not_keep_the_others_from_waiting_for_the_answer() {
+    for (ignored, signals) in [
+        ("HUP", &[Signal::HUP, Signal::TERM][..]),
+        ("INT", &[Signal::INT, Signal::TERM]),
+        ("HUP,TERM", &[Signal::HUP, Signal::TERM, Signal::INT]),
+    ] {
+        let scene = Scene::new(Config::default());
+        let plain = command(&[], &scene.file, &component("app"));
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP,INT,TERM", &format!("--ignore-signal={ignored}")]);
+        command.arg(plain.get_program()).args(plain.get_args()).arg(scene.server.resource_url());
+        assert_waits(&scene, &mut command, signals, ignored);
+    }
+}
+
+/// The command is sent these signals while a refresh is under way, and ends when the rotation is stored.
+fn assert_waits(scene: &Scene, command: &mut Command, signals: &[Signal], what: &str) {
+    scene.gate.close();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command was built");
+    scene.wait_for_rotation();
+    for signal in signals {
+        kill_process(Pid::from_child(&child), *signal).expect("it is our child");
+    }
+    let mut said = BufReader::new(child.stderr.take().expect("it is a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("text");
+    assert!(line.contains("under way"), "{what}: {line}");
+    scene.gate.open();
+    // Where the component ends first, its own exit code is the one.
+    let code = child.wait().expect("it is our child").code();
+    assert!(matches!(code, Some(0 | 130)), "{what}: {code:?}");
+    said.read_to_string(&mut line).expect("text");
+    assert_ne!(scene.stored_refresh_token(), scene.login.refresh_token, "{what}: {line}");
+    scene.assert_alive();
+}
+
+#[test]
+fn an_interrupt_waits_for_no_answer_where_the_login_is_in_doubt_and_nothing_is_under_way() {
+    let scene = Scene::with(Config::default(), Left::Little);
+    scene.server.inject(Fault::before(FaultKind::retry_after(503, "600")).times(3));
+    let token = scene.source().blocking_token().expect("it lives");
+    assert!(token.stale().is_some() && scene.member("/kraube/redeeming").is_object(), "{}", scene.json());
+    for by_other in [false, true] {
+        let resource = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let mut command = command(&[], &scene.file, &component("app"));
+        command.arg(format!("http://{}/", resource.local_addr().expect("it is bound")));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the command was built");
+        // The component has its token, and is never answered.
+        let call = resource.accept().expect("it calls");
+        let store = FileStore::open(&scene.file).expect("a path to a file");
+        let lock = by_other.then(|| store.lock(Duration::ZERO, None).expect("nobody holds it"));
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("it is our child");
         let mut said = BufReader::new(child.stderr.take().expect("it is a pipe"));
         let mut line = String::new();
-        said.read_line(&mut line).expect("text");
-        assert!(line.contains("under way"), "{line}");
-        scene.gate.open();
-        // Where the component ends first, its own exit code is the one.
-        let code = child.wait().expect("it is our child").code();
-        assert!(matches!(code, Some(0 | 130)), "{name}: {code:?}");
+        if let Some(lock) = lock {
+            // Somebody else redeems the token, as far as can be told, and gives up.
+            said.read_line(&mut line).expect("text");
+            assert!(line.contains("under way"), "{line}");
+            assert_eq!(child.try_wait().expect("it is our child"), None);
+            drop(lock);
+        }
+        until("the end", || child.try_wait().expect("it is our child").is_some());
+        assert_eq!(child.wait().expect("it is our child").code(), Some(130));
+        line.clear();
         said.read_to_string(&mut line).expect("text");
-        assert_ne!(scene.stored_refresh_token(), scene.login.refresh_token, "{name}: {line}");
-        scene.assert_alive();
+        assert_eq!(line, "");
+        drop(call);
     }
+    assert_eq!(scene.stored_refresh_token(), scene.login.refresh_token);
 }
 
 #[test]

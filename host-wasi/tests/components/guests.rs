@@ -1,7 +1,7 @@
 //! Components and stores that behave badly: typed errors, or a trap in the component; never a panic of the host, never a
 //! lock that stays.
 
-use crate::scene::{Scene, disk_died, quick};
+use crate::scene::{HOUR, Left, Scene, disk_died, quick};
 use crate::support::pure::exports::kraube::auth::credentials::{Action, Baseline, Input, ObtainStep, Obtained, Wanted};
 use crate::support::pure::exports::kraube::auth::login::{Callback, Redirect, Verdict};
 use crate::support::pure::exports::kraube::auth::types::{Error, Now};
@@ -10,7 +10,9 @@ use kraube::core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteErr
 use kraube::store::{FileStore, Guard, MemoryStore, NotLocked, Store};
 use kraube_testserver::Config;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Trap};
 
@@ -64,6 +66,28 @@ fn a_wait_for_the_lock_that_was_given_up_takes_nothing() {
     });
     drop(held);
     assert_unlocked(&scene.file);
+}
+
+/// A wait on a thread of the host may outlive the component; what the component held does not live as long.
+#[test]
+fn a_wait_for_the_lock_keeps_no_lock() {
+    let scene = Scene::new(Config::default());
+    let (waits, mut waiting) = mpsc::unbounded_channel();
+    let lent = Watched { it: FileStore::open(&scene.file).expect("a path to a file"), waits };
+    run(async {
+        let (mut store, it) = guest(Granted::login(scene.source(), lent), &GUEST).await;
+        {
+            let mut call = pin!(it.call_run(&mut store, "lock, lock for ever", 0));
+            for which in ["first", "second"] {
+                tokio::select! {
+                    answer = call.as_mut() => panic!("the {which} wait: {answer:?}"),
+                    wait = waiting.recv() => wait.expect("the store is lent"),
+                }
+            }
+        }
+        drop(store);
+        assert_unlocked(&scene.file);
+    });
 }
 
 #[test]
@@ -154,6 +178,43 @@ fn resources_of_the_pure_component_are_used_once_and_in_order() {
     login.pending().call_begin(&mut store, &provider, &page, entropy).expect_err("it is consumed");
 }
 
+/// A file that tells when somebody begins to wait for its lock.
+struct Watched {
+    it: FileStore,
+    waits: mpsc::UnboundedSender<()>,
+}
+
+impl Store for Watched {
+    fn lock(&self, wait: Duration, seen: Option<Revision>) -> Result<Guard, NotLocked> {
+        let _ = self.waits.send(());
+        self.it.lock(wait, seen)
+    }
+
+    fn read(&self) -> Result<Option<Blob>, StoreError> {
+        self.it.read()
+    }
+
+    fn write(&self, replaces: Option<Revision>, blob: &Blob, reserve: usize) -> Result<(), WriteError> {
+        self.it.write(replaces, blob, reserve)
+    }
+
+    fn delete(&self, replaces: Revision) -> Result<(), WriteError> {
+        self.it.delete(replaces)
+    }
+
+    fn holds(&self, guard: &Guard, revision: Revision) -> bool {
+        self.it.holds(guard, revision)
+    }
+
+    fn key(&self) -> String {
+        self.it.key()
+    }
+
+    fn probe(&self) -> Result<(), StoreError> {
+        self.it.probe()
+    }
+}
+
 /// A store that does not do what it says.
 struct Liar {
     it: MemoryStore,
@@ -213,6 +274,31 @@ impl Store for Liar {
     fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Two requests, with the first token and with the second, both get a 401; what is heard last is the older one.
+#[test]
+fn a_late_rejection_does_not_bring_back_the_token_that_was_rejected_before() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    run(async {
+        let (mut store, it) = provider(Granted::file(&scene.file), &PROVIDER).await;
+        let first = it.token(&mut store).await.expect("no trap").expect("it lives");
+        scene.replace_without_lock(&scene.login.refresh_token, "second", |json| {
+            json["kraube"]["obtainedAt"] = (crate::scene::now() - HOUR).into();
+        });
+        it.reject(&mut store, &first.value).await;
+        let second = it.token(&mut store).await.expect("no trap").expect("it lives");
+        assert_eq!((second.value.as_str(), scene.requests()), ("second", 0));
+        it.reject(&mut store, &second.value).await;
+        it.reject(&mut store, &first.value).await;
+        let third = it.token(&mut store).await.expect("no trap").expect("it is refreshed");
+        assert_eq!((third.value, scene.requests()), (scene.stored_access_token(), 1));
+        assert_ne!(scene.stored_access_token(), "second");
+        // The newest one is rejected as ever.
+        it.reject(&mut store, &scene.stored_access_token()).await;
+        assert_eq!(code(&it.token(&mut store).await.expect("no trap").expect_err("it is too young")), "too_soon");
+    });
+    scene.assert_alive();
 }
 
 #[test]

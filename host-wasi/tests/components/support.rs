@@ -124,6 +124,11 @@ impl TokenProvider {
         let options = provider::exports::kraube::auth::tokens::Options { min_valid: 0 };
         self.kraube_auth_tokens().call_get_token(store, options).await
     }
+
+    /// The provider's `reject`.
+    pub(crate) async fn reject(&self, store: &mut Store<Granted>, value: &str) {
+        self.kraube_auth_tokens().call_reject(store, value).await.expect("no trap");
+    }
 }
 
 /// The code of what went wrong.

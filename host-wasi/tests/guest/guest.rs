@@ -66,6 +66,10 @@ impl Guest for Component {
                 let _lock = locked()?;
                 locked().map(|_| String::new())
             }
+            "lock, lock for ever" => {
+                let _lock = locked()?;
+                store::acquire(u64::MAX, None).map(|_| String::new()).map_err(not_locked)
+            }
             "lock for ever" => store::acquire(u64::MAX, None).map(|_| String::new()).map_err(not_locked),
             "write filler" => {
                 let _lock = locked()?;

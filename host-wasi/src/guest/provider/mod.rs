@@ -88,8 +88,13 @@ impl State {
         Ok(convert::token(ready))
     }
 
+    /// One that is not the newest any more is passed over. Where none lives, the newest is the one that was rejected last.
     fn reject(&mut self, value: &Secret) {
-        if self.live.as_ref().is_none_or(|live| live.access_token.same(value.expose())) {
+        let is_newest = match &self.live {
+            Some(live) => live.access_token.same(value.expose()),
+            None => self.rejected.is_none(),
+        };
+        if is_newest {
             self.rejected = Some(value.fingerprint());
             self.live = None;
         }
