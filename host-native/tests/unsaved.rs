@@ -327,6 +327,28 @@ mod links {
     }
 
     #[test]
+    fn fault_35_another_source_puts_kept_tokens_back_where_it_found_them() {
+        let kept = Kept::new();
+        let (other, _) = another(&kept.scene, Left::Nothing);
+        let link = linked(&kept.scene.file);
+        let at = link.clone();
+        let spoil = Spoil {
+            write: Box::new(move |_| {
+                lead(&at, &other);
+                Err(disk_died())
+            }),
+            ..Spoil::default()
+        };
+        let inner = FileStore::open(&link).expect("a path to a file");
+        let beside = TokenSource::from_store(Spoilt { inner, spoil: Arc::new(spoil) }, options(quick()));
+        assert_eq!(beside.blocking_token().expect("it is kept").expose(), kept.access);
+        kept.disk.set_dead(false);
+        until("it is stored", || kept.scene.stored_access_token() == kept.access);
+        assert_eq!(kept.scene.requests(), 1);
+        kept.scene.assert_alive();
+    }
+
+    #[test]
     fn fault_35_tokens_are_kept_for_the_file_that_was_locked_and_not_for_the_one_that_was_looked_at() {
         let scene = Scene::new(Config::default());
         let (other, login) = another(&scene, Left::Nothing);
