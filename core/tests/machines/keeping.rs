@@ -177,6 +177,15 @@ fn a_kept_rotation_is_stored_before_anything_else_is_done() {
 }
 
 #[test]
+fn a_login_that_comes_while_a_kept_rotation_is_stored_is_another_one() {
+    let mut run = resume(unsaved());
+    run.read(&expired());
+    run.wrote(Err(WriteError::Conflict));
+    run.read(&stored("r9", "a9", HOUR).login("L9"));
+    assert_eq!(code(&run.outcome()), "account_changed");
+}
+
+#[test]
 fn a_kept_rotation_has_its_own_time_to_be_stored() {
     let mut run = resume(unsaved());
     run.pass(Millis::from_secs(30));

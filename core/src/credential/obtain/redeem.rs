@@ -306,6 +306,7 @@ impl Run {
             record.lay_over(stored);
         }
         self.merges = 0;
+        self.note(&record);
         save(Box::new(Commit { record, replaces, redeemed, since: now.monotonic }))
     }
 
