@@ -42,7 +42,11 @@ pub(crate) fn error_detail(code: Option<&str>, description: Option<&str>, fallba
 /// What a server said of an error, displayable: nothing where it repeats a secret that was sent to it. It may also repeat what
 /// it wanted to send, or sent before: words that could be a credential are not shown.
 pub(crate) fn said(text: &str, sent: &[Secret]) -> String {
-    if sent.iter().any(|secret| text.contains(secret.expose())) {
+    let repeats = |secret: &Secret| {
+        let secret = secret.expose().as_bytes();
+        text.as_bytes().windows(secret.len().max(1)).any(|part| part == secret)
+    };
+    if sent.iter().any(repeats) {
         return String::new();
     }
     displayable(&without_credentials(text))
@@ -56,29 +60,33 @@ fn without_credentials(text: &str) -> String {
     };
     for word in text.split_inclusive(ends) {
         let address = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
-        let hidden = match address.filter(|address| !address.contains('@')) {
+        let hidden = match address.map(str::as_bytes).filter(|address| !address.contains(&b'@')) {
             Some(address) => leads_to_a_credential(address),
-            None => is_credential(word),
+            None => is_credential(word.as_bytes()),
         };
         shown.push_str(if hidden { "*** " } else { word });
     }
     shown
 }
 
-/// An address has a host, which is no credential, and parts of a path and of a query, each of which may be one.
-fn leads_to_a_credential(address: &str) -> bool {
-    let mut parts = address.split(['?', '#']);
-    let path = parts.next().unwrap_or_default().split('/').skip(1);
-    path.chain(parts.flat_map(|query| query.split(['&', '=']))).any(is_credential)
+/// An address has a host, which is no credential, and parts of a path and a query, each of which may be one.
+fn leads_to_a_credential(address: &[u8]) -> bool {
+    let mut query = false;
+    let mut parts = address.split(|byte| {
+        query |= matches!(byte, b'?' | b'#');
+        if query { matches!(byte, b'?' | b'#' | b'&' | b'=') } else { *byte == b'/' }
+    });
+    parts.next();
+    parts.any(is_credential)
 }
 
 /// Credentials are no words of a language: long, and with digits, or with capitals behind small letters, or with a part that is
 /// longer than words are.
-fn is_credential(word: &str) -> bool {
+fn is_credential(word: &[u8]) -> bool {
     const SHORTEST: usize = 16;
     const LONGEST_WORD: usize = 24;
-    let digits = word.bytes().any(|byte| byte.is_ascii_digit());
-    let capitals = word.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-    let endless = word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part.len() > LONGEST_WORD);
+    let digits = word.iter().any(u8::is_ascii_digit);
+    let capitals = word.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+    let endless = word.split(|byte| !byte.is_ascii_alphanumeric()).any(|part| part.len() > LONGEST_WORD);
     word.len() >= SHORTEST && (digits || capitals || endless)
 }

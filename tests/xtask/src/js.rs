@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 pub(crate) const SOURCES: &str = "host-js";
 /// How large the module may be as it is carried. Every page loads it, so it grows on purpose alone; compilers differ by a
 /// few percent.
-const BUDGET: usize = 60_000;
+const BUDGET: usize = 61_000;
 const ITERATIONS: NonZeroU64 = NonZeroU64::new(30).unwrap();
 
 /// Builds `target/js/kraube`, and the archive that `npm publish` would send.
