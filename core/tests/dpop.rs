@@ -440,6 +440,21 @@ mod on {
     }
 
     #[test]
+    fn only_who_has_no_key_is_told_to_log_in_with_one() {
+        for error in ["use_dpop_nonce", "invalid_dpop_proof"] {
+            let body = format!(r#"{{"error":"{error}"}}"#);
+            let free = crate::common::read(&crate::common::json(400, body.as_str()));
+            assert!(format!("{free:?}").contains("log in again with --dpop"), "{free:?}");
+            let (machine, _) = to_the_exchange(|_| ());
+            let Step::Continue(machine, _) = machine.step(answer(400, None, &body), now()) else {
+                panic!("it is parked")
+            };
+            let bound = format!("{:?}", machine.step(Input::Wrote(Ok(())), now()));
+            assert!(bound.contains(error) && !bound.contains("--dpop"), "{bound}");
+        }
+    }
+
+    #[test]
     fn the_private_key_is_in_no_debug_text() {
         assert!(format!("{:?}", key()).contains(&key().thumbprint()), "one sees which key it is");
         let secret = URL_SAFE_NO_PAD.encode([7; 32]);
