@@ -109,12 +109,13 @@ fn an_ignored_signal_and_a_hidden_proc_do_not_end_it() {
     world.log_in(-MINUTE);
     let plain = world.command(&["keep-fresh"]);
     let mut command = std::process::Command::new("unshare");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
     command.args(["--mount", "--propagation", "private", "sh", "-ec", "mount -t tmpfs none /proc; exec \"$@\"", "sh"]);
     command.args(["env", "--default-signal=INT,TERM", "--ignore-signal=HUP"]).arg(plain.get_program());
-    command.args(plain.get_args()).env("HOME", world.home()).current_dir(world.home());
+    command.args(plain.get_args()).current_dir(world.home());
     let keeper = Keeper(start(command, ""));
     wait_for(&world, |health| health["healthy"] == true);
     keeper.kill(Signal::HUP);
