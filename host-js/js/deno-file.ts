@@ -7,7 +7,7 @@ import type { Millis, Revision } from "./core.js";
 import { load } from "./core.js";
 import { pause } from "./drive.js";
 import type { Place } from "./deno-place.js";
-import { canonical, defaultPath, failed, follow, isAt, place, placeOf, refused, syncDirectory } from "./deno-place.js";
+import { canonical, checkReplaceable, defaultPath, failed, follow, isAt, place, placeOf, refused, syncDirectory } from "./deno-place.js";
 import type { Guard, Store } from "./store.js";
 import { StoreFailure } from "./store.js";
 
@@ -16,7 +16,8 @@ const LONGEST = 1024 * 1024;
 
 /**
  * Keeps the credentials in one file of mode 0600, with a lock file beside it (`<file>.lock`, never removed), which every
- * other `kraube` process of the machine takes as well.
+ * other `kraube` process of the machine takes as well. Locking, writing and deleting need a file of ours with one name that
+ * is not mounted by itself.
  *
  * Permissions: `--allow-read` and `--allow-write` for the **directory** of the file, `--allow-sys=uid`, and `--allow-net` for
  * the host of the token endpoint; where the path is not given, also
@@ -124,6 +125,7 @@ export class FileStore implements Store {
     if (end.meta === null) return "conflict";
     end.checkOwner();
     const at = await placeOf(end);
+    await checkReplaceable(end, at);
     if ((await revisionAt(at.target)) !== replaces) return "conflict";
     await Deno.remove(at.target).catch((error: unknown) => { throw failed("remove", at.target, error); });
     await at.sweep();

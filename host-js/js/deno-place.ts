@@ -74,8 +74,13 @@ export async function place(path: string): Promise<Place> {
   end.checkOwner();
   await createDirectories(parts(end.path).directory);
   const at = await placeOf(end);
-  const { meta } = end;
-  if (meta === null) return at;
+  await checkReplaceable(end, at);
+  return at;
+}
+
+/** Whatever else names the file would keep what is in it. */
+export async function checkReplaceable({ path, meta }: End, at: Place): Promise<void> {
+  if (meta === null) return;
   if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
   if ((meta.nlink ?? 1) > 1) {
     const why = "is a hard link, and its other names would keep the old credentials; make it a symbolic link";
@@ -85,7 +90,6 @@ export async function place(path: string): Promise<Place> {
     const why = "is mounted as a single file, which cannot be locked or replaced; mount its directory";
     throw refused("store_irreplaceable", path, why);
   }
-  return at;
 }
 
 /** The directory of `end` must exist. */

@@ -137,6 +137,21 @@ test("what can be neither locked nor replaced is refused before anything is sent
   assert.equal((await server.counters()).token_requests, before.token_requests);
 });
 
+test("a logout does not call a file deleted whose other name keeps the tokens", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const login = await server.login();
+  await place.store(login);
+  const other = join(place.path, "second-name");
+  await link(place.file, other);
+  const [{ ok }] = await steps(place, ["logout"]);
+  assert.deepEqual([ok.type, ok.error?.code], ["still_stored", "store_irreplaceable"], JSON.stringify(ok));
+  assert.match(ok.error.detail, /hard link/);
+  assert.equal((await place.read()).refreshToken, login.refreshToken);
+  await rm(other);
+  assert.equal((await steps(place, ["logout"]))[0].ok.type, "deleted");
+  assert.deepEqual(await place.list(), ["credentials.json.lock"]);
+});
+
 test("a permission that is missing is named", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   await place.store({ ...(await server.login()), expiresAt: 1 });
