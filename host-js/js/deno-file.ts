@@ -6,7 +6,7 @@
 import type { Millis, Revision } from "./core.js";
 import { load } from "./core.js";
 import { pause } from "./drive.js";
-import type { Place } from "./deno-place.js";
+import type { End, Place } from "./deno-place.js";
 import { canonical, checkReplaceable, defaultPath, failed, follow, isAt, place, placeOf, refused, syncDirectory } from "./deno-place.js";
 import type { Guard, Store } from "./store.js";
 import { StoreFailure } from "./store.js";
@@ -19,6 +19,10 @@ const LONGEST = 1024 * 1024;
  * other `kraube` process of the machine takes as well. Locking, writing and deleting need a file of ours with one name that
  * is not mounted by itself.
  *
+ * The path may be a symbolic link: what is read, locked and replaced is its target, and the link stays. Every operation
+ * looks the path up anew; but while a lock of this store is held, all of them stay with the file that was locked, wherever
+ * the link leads meanwhile, and `held` says no once it leads elsewhere.
+ *
  * Permissions: `--allow-read` and `--allow-write` for the **directory** of the file, `--allow-sys=uid`, and `--allow-net` for
  * the host of the token endpoint; where the path is not given, also
  * `--allow-env=KRAUBE_CREDENTIALS_PATH,XDG_CONFIG_HOME,HOME`.
@@ -30,6 +34,8 @@ const LONGEST = 1024 * 1024;
 export class FileStore implements Store {
   readonly key: string;
   readonly #path: string;
+  /** What was locked last, for as long as that lock is held. */
+  #held: Place | undefined;
 
   private constructor(path: string, key: string) {
     this.#path = path;
@@ -50,7 +56,7 @@ export class FileStore implements Store {
 
   async lock(wait: Millis, seen: Revision | null): Promise<Guard | "changed" | "timed_out"> {
     const end = performance.now() + wait;
-    const look = new Look(this.#path);
+    const look = new Look(() => this.#follow());
     let [longest, stale] = [1, 0];
     let waiting: { at: Place; file: Deno.FsFile } | undefined;
     try {
@@ -63,8 +69,13 @@ export class FileStore implements Store {
             const now = new Date();
             await file.utime(now, now).catch(() => {});
             await at.sweep();
-            // Closing it releases the lock; the kernel does so too when the process ends, however it ends.
-            return { release: () => file.close(), held: () => this.#isCurrent(file) };
+            this.#held = at;
+            const release = () => {
+              if (this.#held === at) this.#held = undefined;
+              // That releases the lock; the kernel does so too when the process ends, however it ends.
+              file.close();
+            };
+            return { release, held: () => this.#isCurrent(file) };
           }
           // The path names another file by now: whoever comes next locks that one.
           file.close();
@@ -85,7 +96,7 @@ export class FileStore implements Store {
   }
 
   async read(): Promise<Uint8Array | null> {
-    const { path, meta } = await follow(this.#path);
+    const { path, meta } = await this.#follow();
     if (meta === null) return null;
     // Not even opened: opening a device can do something.
     if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
@@ -95,7 +106,7 @@ export class FileStore implements Store {
   async write(replaces: Revision | null, blob: string, reserve: number): Promise<"ok" | "conflict"> {
     const bytes = new TextEncoder().encode(blob);
     if (bytes.length > LONGEST) throw refused("store_too_large", this.#path, `would become larger than ${LONGEST} bytes`);
-    const at = await place(this.#path);
+    const at = await place(await this.#follow());
     if ((await revisionAt(at.target)) !== replaces) return "conflict";
     try {
       if (reserve > 0) {
@@ -121,7 +132,7 @@ export class FileStore implements Store {
   }
 
   async delete(replaces: Revision): Promise<"ok" | "conflict"> {
-    const end = await follow(this.#path);
+    const end = await this.#follow();
     if (end.meta === null) return "conflict";
     end.checkOwner();
     const at = await placeOf(end);
@@ -133,8 +144,17 @@ export class FileStore implements Store {
     return "ok";
   }
 
+  /**
+   * Where the path leads; while the lock is held, what was locked, for as long as something is there: a file that is moved
+   * meanwhile is looked for anew, lest what is to be stored in it be lost.
+   */
+  async #follow(): Promise<End> {
+    const locked = this.#held && (await follow(this.#held.target));
+    return locked?.meta ? locked : follow(this.#path);
+  }
+
   async #openLock(): Promise<{ at: Place; file: Deno.FsFile }> {
-    const at = await place(this.#path);
+    const at = await place(await this.#follow());
     const found = await Deno.lstat(at.lock).catch(() => null);
     if (found !== null && !found.isFile) throw refused("store_irreplaceable", at.lock, "is not a regular file; remove it");
     const file = await Deno.open(at.lock, { read: true, write: true, create: true, mode: 0o600 }).catch((error: unknown) => {
@@ -157,15 +177,15 @@ export class FileStore implements Store {
 class Look {
   #last: string | undefined;
 
-  constructor(readonly path: string) {}
+  constructor(readonly follow: () => Promise<End>) {}
 
   async differs(seen: Revision): Promise<boolean> {
-    const meta = await Deno.stat(this.path).catch(() => null);
-    const look = meta === null ? "" : [meta.dev, meta.ino, meta.size, meta.mtime?.getTime(), meta.ctime?.getTime()].join();
-    if (look === this.#last) return false;
-    this.#last = look;
     try {
-      return (await revisionAt((await follow(this.path)).path)) !== seen;
+      const { path, meta } = await this.follow();
+      const look = meta === null ? "" : [meta.dev, meta.ino, meta.size, meta.mtime?.getTime(), meta.ctime?.getTime()].join();
+      if (look === this.#last) return false;
+      this.#last = look;
+      return (await revisionAt(path)) !== seen;
     } catch {
       return false;
     }

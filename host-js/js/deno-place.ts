@@ -69,8 +69,7 @@ export async function follow(start: string): Promise<End> {
 }
 
 /** Checks everything that a lock and a write need, before anything is created; then creates the directory. */
-export async function place(path: string): Promise<Place> {
-  const end = await follow(path);
+export async function place(end: End): Promise<Place> {
   end.checkOwner();
   await createDirectories(parts(end.path).directory);
   const at = await placeOf(end);

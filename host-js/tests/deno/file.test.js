@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { link, mkdir, symlink, readlink, writeFile, rm, lstat } from "node:fs/promises";
+import { link, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -20,7 +20,7 @@ after(() => server?.stop());
 /** Runs `program.ts` with these steps: what each came to. */
 async function steps(place, steps, { allow = permissions(place, server), file = place.file, shown = [], limit = ":" } = {}) {
   const parameters = ["run", "--no-prompt", ...allow, program, file, JSON.stringify(steps)];
-  const { status, stdout, stderr } = await run("sh", ["-c", `${limit}; exec "$@"`, "sh", deno, ...parameters]);
+  const { status, stdout, stderr } = await run("sh", ["-c", `${limit}; exec "$@"`, "sh", deno, ...parameters], { signal: AbortSignal.timeout(60_000) });
   assert.equal(status, 0, stderr);
   shown.push(stderr);
   return stdout.trim().split("\n").map((line) => JSON.parse(line));
@@ -123,6 +123,64 @@ test("a symbolic link survives, and the lock is beside its target", { timeout: 1
   assert.equal((await place.read()).accessToken, ok);
   assert.equal(await place.mode(target), "600", "what was wider is not any more");
   assert.ok((await lstat(`${target}.lock`)).isFile());
+});
+
+test("a link that is switched under the lock counts when the lock is released", { timeout: 120_000 }, async (context) => {
+  const { path, file } = await folder(context);
+  const [other, switched] = [join(path, "other.json"), join(path, "link.json")];
+  await writeFile(file, "one");
+  await writeFile(other, "other");
+  await symlink(file, switched);
+  const all = { file: switched, allow: ["--allow-all"] };
+  const results = await steps({}, ["lock", "held", ["write", ["one", "mark"]], ["lead", [switched, other]], "read", "held", "key", ["write", ["mark", "commit"]], ["anew", switched], ["anew", file], "lock", ["delete", "commit"]], all);
+  // Whoever comes now goes where the link leads, and is not kept by this lock.
+  const anew = [[other, "held"], [file, "timed_out"]];
+  assert.deepEqual(codes(results), ["held", true, "ok", null, "mark", false, file, "ok", ...anew, "timed_out", "ok"]);
+  assert.deepEqual([await readFile(other, "utf8"), await readlink(switched)], ["other", other]);
+  assert.deepEqual((await readdir(path)).filter((name) => !name.endsWith(".lock")).sort(), ["link.json", "other.json"]);
+
+  await writeFile(file, "one");
+  await rm(switched);
+  await symlink(file, switched);
+  const after = await steps({}, ["lock", ["lead", [switched, other]], "release", "read", ["write", ["other", "two"]], "lock", "held"], all);
+  assert.deepEqual(codes(after), ["held", null, null, "other", "ok", "held", true]);
+  assert.deepEqual([await readFile(file, "utf8"), await readFile(other, "utf8")], ["one", "two"]);
+});
+
+test("a file that is moved under the lock is found behind its link", { timeout: 120_000 }, async (context) => {
+  const { path, file } = await folder(context);
+  const [moved, again, switched] = ["moved", "again", "link"].map((name) => join(path, `${name}.json`));
+  await writeFile(file, "one");
+  await symlink(file, switched);
+  const all = { allow: ["--allow-all"] };
+  const move = ["lock", ["move", [file, moved]], ["lead", [file, moved]], "key", ["write", ["one", "two"]]];
+  assert.deepEqual(codes(await steps({}, move, { ...all, file })), ["held", null, null, file, "ok"]);
+  assert.deepEqual([await readFile(moved, "utf8"), await readlink(file)], ["two", moved]);
+  const follow = ["lock", ["move", [moved, again]], ["lead", [switched, again]], "read", ["write", ["two", "three"]]];
+  assert.deepEqual(codes(await steps({}, follow, { ...all, file: switched })), ["held", null, null, "two", "ok"]);
+  assert.equal(await readFile(again, "utf8"), "three");
+});
+
+test("a link that is switched during the exchange loses nothing, whether or not the new tokens can be stored at once", { timeout: 120_000 }, async (context) => {
+  for (const disk of ["alive", "dead"]) {
+    const place = await folder(context);
+    const [other, switched] = [join(place.path, "other.json"), join(place.path, "link.json")];
+    const login = await server.login();
+    await place.store(login);
+    await rename(place.file, other);
+    await place.store({ ...(await server.login()), expiresAt: 1 });
+    await symlink(place.file, switched);
+    const before = await server.counters();
+    const exchange = ["exchange", ["token", ["lead", [switched, other]], ["disk", disk]]];
+    const back = [["disk", "alive"], ["stored", place.file]];
+    const results = codes(await steps({}, [exchange, ["elsewhere", switched], ...back, "reject", "token"], { file: switched, allow: ["--allow-all"] }));
+    const { accessToken, kraube } = await place.read();
+    assert.deepEqual([results[0], kraube.redeeming], [accessToken, undefined]);
+    // From now on the link counts.
+    assert.deepEqual(results.slice(1), [login.accessToken, null, null, null, login.accessToken]);
+    const { refresh_requests, replays } = await server.counters();
+    assert.deepEqual([refresh_requests, replays], [before.refresh_requests + 1, before.replays]);
+  }
 });
 
 test("what can be neither locked nor replaced is refused before anything is sent, and a living token is served", { timeout: 120_000 }, async (context) => {

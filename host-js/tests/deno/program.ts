@@ -1,10 +1,12 @@
 // Does what it is told on a credentials file, step by step, and prints what each step came to as a line of JSON.
-import { FileStore, KraubeError, TokenSource } from "../../../target/js/kraube/dist/deno.js";
+import { FileStore, type Guard, KraubeError, revision, TokenSource } from "../../../target/js/kraube/dist/deno.js";
 
 const [file, steps] = [Deno.args[0], JSON.parse(Deno.args[1])];
 const store = await FileStore.open(file);
 let source = new TokenSource(store, { policy: { rejectFloor: 0 } });
 let last = "";
+let guard: Guard | string = "free";
+const { rename } = Deno;
 
 for (const step of steps) {
   const [name, argument] = Array.isArray(step) ? step : [step];
@@ -47,6 +49,58 @@ async function perform(name: string, argument: any): Promise<unknown> {
       Deno.open = open;
       return paths;
     }
+    /** Does the first step, and the others as soon as there is an answer to its request. */
+    case "exchange": {
+      const [first, ...others] = argument;
+      const send = globalThis.fetch;
+      globalThis.fetch = async (...parameters) => {
+        const answer = await send(...parameters);
+        globalThis.fetch = send;
+        for (const [name, argument] of others) await perform(name, argument);
+        return answer;
+      };
+      return perform(first, undefined);
+    }
+    /** Lets a link lead to another file, as `ln -sfn` does it. */
+    case "lead":
+      await Deno.symlink(argument[1], `${argument[0]}.new`);
+      return rename(`${argument[0]}.new`, argument[0]);
+    case "move":
+      return rename(argument[0], argument[1]);
+    /** From now on nothing can be stored, or it can again. */
+    case "disk":
+      Deno.rename = argument === "dead" ? () => Promise.reject(new Error("the disk is dead")) : rename;
+      return null;
+    /** Waits until the last token is in this file. */
+    case "stored":
+      while (JSON.parse(await Deno.readTextFile(argument)).accessToken !== last) await new Promise((resolve) => setTimeout(resolve, 10));
+      return null;
+    case "elsewhere":
+      return (await new TokenSource(await FileStore.open(argument)).token()).expose();
+    case "lock":
+      guard = await store.lock(argument?.wait ?? 0, argument?.seen === undefined ? null : await of(argument.seen));
+      return typeof guard === "string" ? guard : "held";
+    case "held":
+      return typeof guard !== "string" && guard.held?.();
+    case "release":
+      return typeof guard !== "string" && guard.release();
+    case "read": {
+      const bytes = await store.read();
+      return bytes === null ? null : new TextDecoder().decode(bytes);
+    }
+    case "write":
+      return store.write(await of(argument[0]), argument[1], 4096);
+    case "delete":
+      return store.delete(await of(argument));
+    case "key":
+      return store.key;
+    /** What a store that is opened now says. */
+    case "anew": {
+      const anew = await FileStore.open(argument);
+      const guard = await anew.lock(0, null);
+      if (typeof guard !== "string") guard.release();
+      return [anew.key, typeof guard === "string" ? guard : "held"];
+    }
     case "install":
       return source.install({ type: "credentials", credentials: argument });
     case "logout":
@@ -54,6 +108,10 @@ async function perform(name: string, argument: any): Promise<unknown> {
     default:
       throw new Error(name);
   }
+}
+
+function of(text: string) {
+  return revision(new TextEncoder().encode(text));
 }
 
 async function told(work: () => Promise<unknown>) {
