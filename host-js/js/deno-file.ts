@@ -7,7 +7,7 @@ import type { Millis, Revision } from "./core.js";
 import { load } from "./core.js";
 import { pause } from "./drive.js";
 import type { End, Place } from "./deno-place.js";
-import { canonical, checkReplaceable, defaultPath, failed, follow, isAt, place, placeOf, refused, syncDirectory } from "./deno-place.js";
+import { canonical, checkReplaceable, defaultPath, failed, follow, isAt, parts, place, placeOf, refused, syncDirectory } from "./deno-place.js";
 import type { Guard, Store } from "./store.js";
 import { StoreFailure } from "./store.js";
 
@@ -32,14 +32,28 @@ const LONGEST = 1024 * 1024;
  * as soon as the system writes that by itself.
  */
 export class FileStore implements Store {
-  readonly key: string;
   readonly #path: string;
+  /** The key when it could be told last. */
+  #key: string;
   /** What was locked last, for as long as that lock is held. */
   #held: Place | undefined;
 
-  private constructor(path: string, key: string) {
-    this.#path = path;
-    this.key = key;
+  private constructor(path: string) {
+    this.#path = this.#key = path;
+    this.#key = this.key;
+  }
+
+  /**
+   * Where the path leads now. What could not be stored yet is kept under it, with the lock: so it stays while the lock is
+   * held, and where it cannot be told, as while a disk fails.
+   */
+  get key(): string {
+    try {
+      if (this.#held === undefined) this.#key = canonical(this.#path);
+    } catch {
+      // It stays.
+    }
+    return this.#key;
   }
 
   /**
@@ -51,7 +65,8 @@ export class FileStore implements Store {
    */
   static async open(path: string = defaultPath()): Promise<FileStore> {
     const absolute = path.startsWith("/") || Deno.build.os === "windows" ? path : `${Deno.cwd()}/${path}`;
-    return new FileStore(absolute, await canonical(absolute));
+    parts(absolute);
+    return new FileStore(absolute);
   }
 
   async lock(wait: Millis, seen: Revision | null): Promise<Guard | "changed" | "timed_out"> {
@@ -96,7 +111,7 @@ export class FileStore implements Store {
   }
 
   async read(): Promise<Uint8Array | null> {
-    const { path, meta } = await this.#follow();
+    const { path, meta } = this.#follow();
     if (meta === null) return null;
     // Not even opened: opening a device can do something.
     if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
@@ -106,7 +121,7 @@ export class FileStore implements Store {
   async write(replaces: Revision | null, blob: string, reserve: number): Promise<"ok" | "conflict"> {
     const bytes = new TextEncoder().encode(blob);
     if (bytes.length > LONGEST) throw refused("store_too_large", this.#path, `would become larger than ${LONGEST} bytes`);
-    const at = await place(await this.#follow());
+    const at = await place(this.#follow());
     if ((await revisionAt(at.target)) !== replaces) return "conflict";
     try {
       if (reserve > 0) {
@@ -132,7 +147,7 @@ export class FileStore implements Store {
   }
 
   async delete(replaces: Revision): Promise<"ok" | "conflict"> {
-    const end = await this.#follow();
+    const end = this.#follow();
     if (end.meta === null) return "conflict";
     end.checkOwner();
     const at = await placeOf(end);
@@ -148,13 +163,13 @@ export class FileStore implements Store {
    * Where the path leads; while the lock is held, what was locked, for as long as something is there: a file that is moved
    * meanwhile is looked for anew, lest what is to be stored in it be lost.
    */
-  async #follow(): Promise<End> {
-    const locked = this.#held && (await follow(this.#held.target));
+  #follow(): End {
+    const locked = this.#held && follow(this.#held.target);
     return locked?.meta ? locked : follow(this.#path);
   }
 
   async #openLock(): Promise<{ at: Place; file: Deno.FsFile }> {
-    const at = await place(await this.#follow());
+    const at = await place(this.#follow());
     const found = await Deno.lstat(at.lock).catch(() => null);
     if (found !== null && !found.isFile) throw refused("store_irreplaceable", at.lock, "is not a regular file; remove it");
     const file = await Deno.open(at.lock, { read: true, write: true, create: true, mode: 0o600 }).catch((error: unknown) => {
@@ -166,7 +181,7 @@ export class FileStore implements Store {
   /** Whether this is the file that others would lock now: links are looked up anew as well. */
   async #isCurrent(file: Deno.FsFile): Promise<boolean> {
     try {
-      return await isAt(file, (await placeOf(await follow(this.#path))).lock);
+      return await isAt(file, (await placeOf(follow(this.#path))).lock);
     } catch {
       return false;
     }
@@ -177,11 +192,11 @@ export class FileStore implements Store {
 class Look {
   #last: string | undefined;
 
-  constructor(readonly follow: () => Promise<End>) {}
+  constructor(readonly follow: () => End) {}
 
   async differs(seen: Revision): Promise<boolean> {
     try {
-      const { path, meta } = await this.follow();
+      const { path, meta } = this.follow();
       const look = meta === null ? "" : [meta.dev, meta.ino, meta.size, meta.mtime?.getTime(), meta.ctime?.getTime()].join();
       if (look === this.#last) return false;
       this.#last = look;

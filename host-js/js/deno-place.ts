@@ -49,23 +49,29 @@ export function defaultPath(): string {
 }
 
 /** Follows the links of the last component. The kernel follows those before it. */
-export async function follow(start: string): Promise<End> {
+export function follow(start: string): End {
   let path = start;
   let foreign: string | undefined;
   for (let links = 0; links <= MAX_LINKS; links += 1) {
-    const meta = await Deno.lstat(path).catch((error: unknown) => {
-      if (error instanceof Deno.errors.NotFound) return null;
-      throw failed("look at", path, error);
-    });
+    const meta = found("look at", path, Deno.lstatSync);
     if (meta !== null && isForeign(meta)) foreign = path;
     if (meta?.isSymlink !== true) return { path, meta, checkOwner: () => checkOwner(foreign) };
-    const link = await Deno.readLink(path).catch((error: unknown) => {
-      throw failed("read the link", path, error);
-    });
-    path = isAbsolute(link) ? link : `${parts(path).directory}/${link}`;
+    const link = found("read the link", path, Deno.readLinkSync);
+    // Otherwise it is gone since.
+    if (link !== null) path = isAbsolute(link) ? link : `${parts(path).directory}/${link}`;
   }
   const why = `is a symbolic link that runs in a circle, or over more than ${MAX_LINKS} links; mend the link`;
   throw refused("store_irreplaceable", start, why);
+}
+
+/** What is at the path, `null` where nothing is. */
+function found<T>(doing: string, path: string, look: (path: string) => T): T | null {
+  try {
+    return look(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw failed(doing, path, error);
+  }
 }
 
 /** Checks everything that a lock and a write need, before anything is created; then creates the directory. */
@@ -106,11 +112,9 @@ export async function placeOf({ path }: End): Promise<Place> {
 }
 
 /** The path that identifies the file, also where not all of its directories exist yet. */
-export async function canonical(path: string): Promise<string> {
-  const { path: end } = await follow(path).catch(() => ({ path }));
-  const { directory, name } = parts(end);
-  const real = await Deno.realPath(directory).catch(() => directory);
-  return `${real}/${name}`;
+export function canonical(path: string): string {
+  const { directory, name } = parts(follow(path).path);
+  return `${found("find", directory, Deno.realPathSync) ?? directory}/${name}`;
 }
 
 /** Whether an open file still is the one that the path names. While it is open its inode number is not used again. */
@@ -165,7 +169,8 @@ function isAbsolute(path: string): boolean {
   return path.startsWith("/") || (Deno.build.os === "windows" && /^([A-Za-z]:|\\)/.test(path));
 }
 
-function parts(path: string): { directory: string; name: string } {
+/** @throws {StoreFailure} The path names no file. */
+export function parts(path: string): { directory: string; name: string } {
   const separator = Deno.build.os === "windows" ? /[/\\]/g : /\//g;
   const at = Math.max(-1, ...[...path.matchAll(separator)].map((match) => match.index));
   const name = path.slice(at + 1);

@@ -36,8 +36,10 @@ declare namespace Deno {
   function open(path: string, options?: OpenOptions): Promise<FsFile>;
   function stat(path: string): Promise<FileInfo>;
   function lstat(path: string): Promise<FileInfo>;
-  function readLink(path: string): Promise<string>;
+  function lstatSync(path: string): FileInfo;
+  function readLinkSync(path: string): string;
   function realPath(path: string): Promise<string>;
+  function realPathSync(path: string): string;
   function mkdir(path: string, options?: { mode?: number }): Promise<void>;
   function chmod(path: string, mode: number): Promise<void>;
   function rename(from: string, to: string): Promise<void>;

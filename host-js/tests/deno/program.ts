@@ -4,8 +4,9 @@ import { FileStore, type Guard, KraubeError, revision, TokenSource } from "../..
 const [file, steps] = [Deno.args[0], JSON.parse(Deno.args[1])];
 const store = await FileStore.open(file);
 let source = new TokenSource(store, { policy: { rejectFloor: 0 } });
+const beside = new TokenSource(await FileStore.open(file));
 let last = "";
-let guard: Guard | string = "free";
+const guards: Guard[] = [];
 const { rename } = Deno;
 
 for (const step of steps) {
@@ -65,6 +66,8 @@ async function perform(name: string, argument: any): Promise<unknown> {
     case "lead":
       await Deno.symlink(argument[1], `${argument[0]}.new`);
       return rename(`${argument[0]}.new`, argument[0]);
+    case "remove":
+      return Deno.remove(argument);
     case "move":
       return rename(argument[0], argument[1]);
     /** From now on nothing can be stored, or it can again. */
@@ -75,15 +78,19 @@ async function perform(name: string, argument: any): Promise<unknown> {
     case "stored":
       while (JSON.parse(await Deno.readTextFile(argument)).accessToken !== last) await new Promise((resolve) => setTimeout(resolve, 10));
       return null;
-    case "elsewhere":
-      return (await new TokenSource(await FileStore.open(argument)).token()).expose();
-    case "lock":
-      guard = await store.lock(argument?.wait ?? 0, argument?.seen === undefined ? null : await of(argument.seen));
-      return typeof guard === "string" ? guard : "held";
+    /** The token of another source of this program, which has its store for as long. */
+    case "beside":
+      return (await beside.token()).expose();
+    case "lock": {
+      const guard = await store.lock(0, argument === undefined ? null : await of(argument));
+      return typeof guard === "string" ? guard : (guards.push(guard), "held");
+    }
+    /** Of the last lock. */
     case "held":
-      return typeof guard !== "string" && guard.held?.();
+      return guards.at(-1)?.held?.();
+    /** The first lock. */
     case "release":
-      return typeof guard !== "string" && guard.release();
+      return guards.shift()?.release();
     case "read": {
       const bytes = await store.read();
       return bytes === null ? null : new TextDecoder().decode(bytes);
