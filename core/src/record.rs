@@ -121,6 +121,9 @@ pub struct Record {
     as_stored: Vec<(String, Secret)>,
     pub(crate) login: Option<LoginId>,
     pub(crate) client: Option<Client>,
+    /// There is something in the place of the client that cannot be read. Such a record is not written: what was there
+    /// would be lost.
+    pub(crate) provider_unreadable: bool,
     /// Where the tokens are bound to a key. They are stored with it then, and not where other tokens are.
     pub(crate) binding: Option<Binding>,
     pub(crate) scope: Option<String>,
@@ -177,7 +180,7 @@ pub enum RecordError {
     /// A token that is no string, or an access token with characters that none has (RFC 6749 appendix A.12).
     Mistyped,
     /// The member `kraube`, or the provider in it, cannot be read. No default stands in for it: the tokens are of another
-    /// server, as far as anybody knows.
+    /// server, as far as anybody knows. [`Record::parse`] reads the rest: an access token is served while it lives.
     Provider,
     /// The key that the tokens are bound to cannot be read, so that they are of no use.
     #[cfg(feature = "dpop")]
@@ -222,12 +225,15 @@ impl Record {
         let mut members = Members::each_once(bytes)?;
         let mut record = Self::blank();
         record.take_tokens(&mut members)?;
-        let ours = members.take("kraube").filter(|raw| *raw != "null");
+        let ours = members.take("kraube").filter(|raw| *raw != "null").map(str::as_bytes);
         record.unknown = members.rest();
-        if let Some(raw) = ours {
-            let mut ours = Members::each_once(raw.as_bytes()).map_err(|_| RecordError::Provider)?;
-            dpop::read(&mut ours, &mut record)?;
-            record.read_ours(&mut ours)?;
+        match ours.map(Members::each_once) {
+            Some(Ok(mut ours)) => {
+                dpop::read(&mut ours, &mut record)?;
+                record.read_ours(&mut ours);
+            }
+            Some(Err(_)) => record.provider_unreadable = true,
+            None => {}
         }
         Ok(record)
     }
@@ -394,6 +400,7 @@ impl Record {
             as_stored: Vec::new(),
             login: None,
             client: None,
+            provider_unreadable: false,
             binding: None,
             scope: None,
             obtained_at: None,
@@ -415,11 +422,9 @@ impl Record {
         Fingerprint::of(&[&bytes(&self.refresh_token), &bytes(&self.access_token)])
     }
 
-    fn read_ours(&mut self, ours: &mut Members<'_>) -> Result<(), RecordError> {
+    fn read_ours(&mut self, ours: &mut Members<'_>) {
         self.client = ours.nullable("provider", Client::from_json);
-        if !ours.fits() {
-            return Err(RecordError::Provider);
-        }
+        self.provider_unreadable = !ours.fits();
         let fits = ours.text("for").is_some_and(|text| text == self.pair().to_string());
         self.login = ours.text("login").filter(|id| !id.is_empty() && id.len() <= 256).map(LoginId);
         let scope = ours.text("scope");
@@ -440,7 +445,6 @@ impl Record {
             self.last_status = last_status;
             self.refused = refused;
         }
-        Ok(())
     }
 
     fn write_ours(&self, sink: &mut dyn Sink) {

@@ -119,6 +119,7 @@ pub fn status(read: Result<Option<Blob>, StoreError>, policy: &Policy, now: Time
         (false, Some(refusal), _) => State::Refused(refusal),
         (false, None, true) => State::InDoubt,
         (false, None, false) if fresh => State::Valid,
+        (false, None, false) if refreshable && record.provider_unreadable => State::Corrupt(RecordError::Provider),
         (false, None, false) if refreshable => State::NeedsRefresh,
         (false, None, false) if alive => State::Valid,
         (false, None, false) => State::Expired,

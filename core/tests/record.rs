@@ -142,12 +142,17 @@ fn d4_f7_a_provider_that_cannot_be_read_is_not_replaced_by_the_default() {
     ];
     for ours in unreadable {
         let text = format!(r#"{{"refreshToken":"r","accessToken":"a","expiresAt":1,"kraube":{ours}}}"#);
-        assert_eq!(Record::parse(text.as_bytes()).err(), Some(RecordError::Provider), "{text}");
+        assert_eq!(told(&text).state, State::Corrupt(RecordError::Provider), "{text}");
         let (outcome, writes) = refresh_as(&text, with_default(), || panic!("it is sent: {text}"));
         let Outcome::Failed(failure) = outcome else { panic!("{text}: {outcome:?}") };
         let cause = Cause::Corrupt(RecordError::Provider);
         assert_eq!(failure, Failure::Unavailable { retry_at: None, cause }, "{text}");
         assert_eq!(writes, [] as [String; 0], "{text}");
+        let living = text.replace(r#""expiresAt":1"#, &format!(r#""expiresAt":{}"#, NOW + 3_600_000));
+        assert_eq!(told(&living).state, State::Valid, "{living}");
+        let (outcome, writes) = refresh_as(&living, with_default(), || panic!("it is sent: {living}"));
+        assert!(matches!(outcome, Outcome::Ready(ready) if ready.stale.is_none()), "it lives: {living}");
+        assert_eq!(writes, [] as [String; 0], "{living}");
     }
     // Of a login without one, or of another program: the default is meant for them.
     for ours in ["null", "{}", &inside("null"), r#"{"login":5}"#] {
@@ -296,9 +301,10 @@ fn what_is_no_record_is_told_without_a_part_of_it() {
         ("CANARY", "not a JSON object, or are cut off"),
         (r#"{"CANARY":1,"CANARY":2}"#, "a member twice"),
         (r#"{"refreshToken":["CANARY"]}"#, "not a string"),
-        (r#"{"kraube":"CANARY"}"#, "`kraube.provider`"),
+        (r#"{"refreshToken":"r","kraube":"CANARY"}"#, "`kraube.provider`"),
     ] {
-        let error = Record::parse(text.as_bytes()).expect_err("it is none").to_string();
+        let State::Corrupt(error) = told(text).state else { panic!("it is none: {text}") };
+        let error = error.to_string();
         assert!(error.contains(why) && !error.contains("CANARY"), "{error}");
     }
 }

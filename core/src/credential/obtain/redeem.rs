@@ -4,7 +4,7 @@ use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, U
 use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served, then};
 use crate::http::{Response, SendErrorKind};
 use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
-use crate::record::{Record, Refusal};
+use crate::record::{Record, RecordError, Refusal};
 use crate::secret::Fingerprint;
 use crate::time::{Millis, Now};
 use crate::token::{self, Answer, Issued, Reading};
@@ -21,6 +21,10 @@ impl Run {
         let Some((Stored { revision, record }, token)) = spendable else {
             return self.serve(Failure::LoginRequired(LoginReason::NoRefreshToken), now);
         };
+        if record.provider_unreadable {
+            let cause = Cause::Corrupt(RecordError::Provider);
+            return self.serve(Failure::Unavailable { retry_at: None, cause }, now);
+        }
         let Some(client) = record.client.as_ref().or(self.wanted.default_client.as_ref()).cloned() else {
             return self.serve(Failure::Unavailable { retry_at: None, cause: Cause::NoClient }, now);
         };
