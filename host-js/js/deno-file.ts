@@ -44,12 +44,12 @@ export class FileStore implements Store {
   }
 
   /**
-   * Where the path leads now. What could not be stored yet is kept under it, with the lock: so it stays while the lock is
-   * held, and where it cannot be told, as while a disk fails.
+   * Where the path leads now; while the lock is held, what was locked, since what could not be stored yet is kept under it,
+   * with the lock. It stays where it cannot be told, as while a disk fails.
    */
   get key(): string {
     try {
-      if (this.#held === undefined) this.#key = canonical(this.#path);
+      this.#key = this.#held?.target ?? canonical(this.#path);
     } catch {
       // It stays.
     }

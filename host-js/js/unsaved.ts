@@ -38,7 +38,8 @@ export async function run<Outcome>(
   try {
     const driven = await work;
     if (driven.kept !== undefined) {
-      kept.set(key, driven.kept);
+      // A run that had to take the lock itself may have locked another place than its store led to when it began.
+      kept.set(entry === undefined ? store.key : key, driven.kept);
       void rescue(store);
     }
     return driven.outcome;

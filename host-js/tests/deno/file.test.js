@@ -150,6 +150,12 @@ test("a link that is switched under the lock counts when the lock is released", 
   assert.deepEqual(codes(await steps({}, [...after, ...circle], all)), ["held", null, "held", null, null, "one", file, "timed_out", ...freed]);
   assert.deepEqual([await readFile(file, "utf8"), await readFile(other, "utf8")], ["one", "two"]);
 
+  // What was locked counts, not where the link led when somebody asked before.
+  await rm(switched);
+  await symlink(file, switched);
+  const late = ["key", ["lead", [switched, other]], "lock", ["lead", [switched, file]], "key"];
+  assert.deepEqual(codes(await steps({}, late, all)), [file, null, "held", null, other]);
+
   const dangling = join(path, "dangling.json");
   await symlink("new/login.json", dangling);
   assert.deepEqual(codes(await steps({}, ["key"], { ...all, file: dangling })), [join(path, "new/login.json")]);
