@@ -10,7 +10,7 @@ use kraube_core::record::LoginId;
 use kraube_core::secret::{Fingerprint, Secret};
 use kraube_core::time::{Millis, Now, Timestamp};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A living access token. `Debug` does not show it, and there is no `Display`: [`expose`](Token::expose) it where it
@@ -122,12 +122,19 @@ impl fmt::Debug for Token {
 /// The token that callers find without a run, and the one that a resource has rejected, which does not come back.
 pub(crate) struct Memory {
     live: ArcSwap<Live>,
-    rejected: Mutex<Option<Fingerprint>>,
+    rejected: Mutex<Rejected>,
+}
+
+#[derive(Default)]
+struct Rejected {
+    last: Option<Fingerprint>,
+    /// The token that the living one came after; where none lives, the one that the rejected one came after.
+    before: Option<Fingerprint>,
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self { live: ArcSwap::from_pointee(Live::none()), rejected: Mutex::new(None) }
+        Self { live: ArcSwap::from_pointee(Live::none()), rejected: Mutex::default() }
     }
 
     pub(crate) fn load(&self) -> Guard<Arc<Live>> {
@@ -139,28 +146,44 @@ impl Memory {
     }
 
     pub(crate) fn rejected(&self) -> Option<Fingerprint> {
-        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().last
     }
 
-    /// Takes a token out. One that is not the newest any more is passed over: while there is none, the newest is the one
-    /// that was rejected.
+    /// Takes a token out. An older one than the newest is passed over. One that is not known is none of these: it was served
+    /// while a run was under way.
     pub(crate) fn reject(&self, token: &Secret) {
-        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = self.live.load();
-        let newest = if live.is_none() { *rejected } else { Some(live.access_token.fingerprint()) };
-        let token = token.fingerprint();
-        if newest.is_none_or(|newest| newest == token) {
-            *rejected = Some(token);
-            self.live.store(Arc::new(Live::none()));
+        let mut rejected = self.lock();
+        let (live, token) = (self.live.load(), Some(token.fingerprint()));
+        if !live.is_none() {
+            if token != Some(live.access_token.fingerprint()) {
+                return;
+            }
+        } else if token == rejected.before || token == rejected.last {
+            return;
+        } else {
+            rejected.before = rejected.last;
         }
+        rejected.last = token;
+        self.live.store(Arc::new(Live::none()));
     }
 
     /// What a run has brought, unless it was rejected while the run was under way.
     pub(crate) fn keep(&self, live: &Arc<Live>) {
-        let rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        if *rejected != Some(live.access_token.fingerprint()) {
-            self.live.store(Arc::clone(live));
+        let mut rejected = self.lock();
+        let old = self.live.load();
+        let newest = if old.is_none() { rejected.last } else { Some(old.access_token.fingerprint()) };
+        let token = Some(live.access_token.fingerprint());
+        if token == rejected.last {
+            return;
         }
+        if token != newest {
+            rejected.before = newest;
+        }
+        self.live.store(Arc::clone(live));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rejected> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -205,5 +228,46 @@ impl From<Ready> for Live {
             stale: ready.stale,
             binding: ready.binding,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(token: &str) -> Arc<Live> {
+        Arc::new(Live { access_token: Secret::new(token), ..Live::none() })
+    }
+
+    fn reject(memory: &Memory, token: &str) -> bool {
+        memory.reject(&Secret::new(token));
+        memory.rejected() == Some(Secret::new(token).fingerprint())
+    }
+
+    #[test]
+    fn a_late_rejection_of_an_older_token_changes_nothing() {
+        let memory = Memory::new();
+        memory.keep(&live("a0"));
+        memory.keep(&live("a1"));
+        memory.keep(&live("a1"));
+        assert!(!reject(&memory, "a0") && !memory.load().is_none());
+        assert!(reject(&memory, "a1") && memory.load().is_none());
+        assert!(!reject(&memory, "a0"), "a1 would come back");
+        memory.keep(&live("a1"));
+        assert!(memory.load().is_none(), "it was rejected while the run was under way");
+        memory.keep(&live("a2"));
+        memory.reject(&Secret::new("a1"));
+        assert!(!memory.load().is_none(), "it is not the newest");
+        assert!(reject(&memory, "a2") && memory.load().is_none());
+        assert!(!reject(&memory, "a1"), "a2 would come back");
+    }
+
+    #[test]
+    fn a_token_that_was_served_while_a_run_was_under_way_can_be_rejected() {
+        let memory = Memory::new();
+        assert!(reject(&memory, "a0"), "it is from elsewhere");
+        assert!(reject(&memory, "a1"), "nobody has kept it");
+        assert!(reject(&memory, "a1"));
+        assert!(!reject(&memory, "a0"), "a1 would come back");
     }
 }
