@@ -32,6 +32,8 @@ export class TokenSource implements Tokens {
   #core: Core | undefined;
   #token: Token | null = null;
   #rejected: string | null = null;
+  /** The token that the newest one came after, whether that lives or is the rejected one. */
+  #before: string | null = null;
   #flight: Flight | null = null;
 
   /** By default the login is kept in the memory of this program. Nothing is read yet. */
@@ -57,8 +59,10 @@ export class TokenSource implements Tokens {
 
   reject(token: Token | string): void {
     const text = typeof token === "string" ? token : token.expose();
-    const newest = this.#token?.expose() ?? this.#rejected;
-    if (newest !== null && newest !== text) return;
+    const known = this.#token === null ? [this.#before, this.#rejected] : [this.#token.expose()];
+    // One that is not known was served while a run was under way.
+    if (known.includes(text) === (this.#token === null)) return;
+    if (this.#token === null) this.#before = this.#rejected;
     this.#rejected = text;
     this.#token = null;
   }
@@ -99,11 +103,17 @@ export class TokenSource implements Tokens {
     return outcome;
   }
 
+  #keep(token: Token): void {
+    const newest = this.#token?.expose() ?? this.#rejected;
+    if (newest !== token.expose()) this.#before = newest;
+    this.#token = token;
+  }
+
   #start(minValid: number): Flight {
     const flight = new Flight(minValid, this.#rejected, async (flight) => {
       const token = new Token(await this.#obtain(flight));
       // It may have been rejected while the run was under way.
-      if (token.expose() !== this.#rejected) this.#token = token;
+      if (token.expose() !== this.#rejected) this.#keep(token);
       return token;
     });
     void flight.ended.then(() => (this.#flight = null));

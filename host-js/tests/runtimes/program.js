@@ -36,6 +36,26 @@ const scenes = {
     return results;
   },
 
+  /** A resource answers 401 to a token that another program has stored, and that was served since a refresh takes long. */
+  async rejected_in_mid_run({ credentials }) {
+    const store = ownStore();
+    const source = new TokenSource(store, { policy: { patience: 0 } });
+    await source.install({ type: "credentials", credentials });
+    source.reject(await source.token());
+    const record = { ...JSON.parse(await store.read()), accessToken: "of another program", expiresAt: Date.now() + 30_000 };
+    await store.write(await revision(await store.read()), JSON.stringify(record));
+    const { fetch } = globalThis;
+    const asked = new Promise((resolve) => {
+      globalThis.fetch = () => new Promise((_, reject) => resolve(() => reject(new TypeError("away"))));
+    });
+    const served = await source.token();
+    source.reject(served);
+    (await asked)();
+    globalThis.fetch = fetch;
+    const next = await source.token().then((token) => token.expose(), (error) => error.code);
+    return { served: served.expose(), next };
+  },
+
   async own_store({ credentials, times }) {
     const store = ownStore();
     const sources = [1, 2].map(() => new TokenSource(store, { policy: { rejectFloor: 0 } }));

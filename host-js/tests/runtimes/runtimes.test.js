@@ -45,6 +45,12 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual(results, { own: "another one", command: "unavailable" });
     });
 
+    test("a token that is served in mid-run can be rejected", { timeout: 60_000 }, async () => {
+      const { served, next } = await scene("rejected_in_mid_run", { credentials: await server.login() });
+      assert.equal(served, "of another program");
+      assert.notEqual(next, served);
+    });
+
     test("a store of the program's own: two sources share it and its lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const { failures } = await scene("own_store", { credentials: await server.login(), times: 20 });
