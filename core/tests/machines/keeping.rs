@@ -14,11 +14,8 @@ fn to_the_merge() -> Play<Obtain> {
     run
 }
 
-/// A rotation that could not be stored.
-pub(crate) fn unsaved() -> Unsaved {
-    let mut run = obtain();
-    run.reach_exchange(&expired());
-    run.replied(issued());
+/// The disk fails until the run gives up.
+fn write_in_vain<M: Awaits<Outcome: Debug> + Debug>(run: &mut Play<M>) {
     loop {
         run.wrote(failed());
         match run.step {
@@ -26,6 +23,14 @@ pub(crate) fn unsaved() -> Unsaved {
             _ => break,
         };
     }
+}
+
+/// A rotation that could not be stored.
+pub(crate) fn unsaved() -> Unsaved {
+    let mut run = obtain();
+    run.reach_exchange(&expired());
+    run.replied(issued());
+    write_in_vain(&mut run);
     match run.outcome() {
         Outcome::Unsaved(unsaved) => *unsaved,
         other => panic!("it was stored nowhere: {other:?}"),
@@ -220,13 +225,7 @@ fn another_login() -> Unsaved {
     let mut run = Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()));
     run.locked(Locked::Held);
     run.read(&expired());
-    loop {
-        run.wrote(failed());
-        match run.step {
-            Some(Step::Continue(..)) => run.woke(),
-            _ => break,
-        };
-    }
+    write_in_vain(&mut run);
     match run.outcome() {
         Err(InstallError::Unsaved(unsaved)) => *unsaved,
         other => panic!("it was stored nowhere: {other:?}"),
