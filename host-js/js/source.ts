@@ -59,10 +59,13 @@ export class TokenSource implements Tokens {
 
   reject(token: Token | string): void {
     const text = typeof token === "string" ? token : token.expose();
-    const known = this.#token === null ? [this.#before, this.#rejected] : [this.#token.expose()];
-    // One that is not known was served while a run was under way.
-    if (known.includes(text) === (this.#token === null)) return;
-    if (this.#token === null) this.#before = this.#rejected;
+    if (this.#token !== null) {
+      if (this.#token.expose() !== text) return;
+    } else {
+      if (text === this.#before || text === this.#rejected) return;
+      // It is not known: it was served while a run was under way.
+      this.#before = this.#rejected;
+    }
     this.#rejected = text;
     this.#token = null;
   }
