@@ -83,13 +83,7 @@ const scenes = {
     const source = new TokenSource(store, { policy });
     await source.install({ type: "credentials", credentials });
     const { write } = store;
-    let writes = 0;
-    // The mark is written; then the database is away for a while.
-    store.write = (...parameters) => {
-      writes += 1;
-      if (writes > 1) throw new StoreFailure("store_full", "no room");
-      return write(...parameters);
-    };
+    failAfterTheMark(store);
     const served = (await source.token()).expose();
     store.write = write;
     const read = async () => JSON.parse(await store.read()).accessToken;
@@ -103,12 +97,7 @@ const scenes = {
     const source = new TokenSource(store, { policy: { saveTime: 50, savePause: 10, deadline: 5000 } });
     await source.install({ type: "credentials", credentials });
     const { write } = store;
-    let writes = 0;
-    store.write = (...parameters) => {
-      writes += 1;
-      if (writes > 1) throw new StoreFailure("store_full", "no room");
-      return write(...parameters);
-    };
+    failAfterTheMark(store);
     const served = (await source.token()).expose();
     const failures = [
       await told(source.install({ type: "nothing" })),
@@ -328,6 +317,17 @@ const scenes = {
     return { headers, resource: answer.status, retried, streamed, redirects, bodiless, plain: plain.message };
   },
 };
+
+/** The mark is written; then the database is away. */
+function failAfterTheMark(store) {
+  const { write } = store;
+  let writes = 0;
+  store.write = (...parameters) => {
+    writes += 1;
+    if (writes > 1) throw new StoreFailure("store_full", "no room");
+    return write(...parameters);
+  };
+}
 
 /** A store as a program may bring it: with a lock, and compare-and-set. */
 function ownStore() {
