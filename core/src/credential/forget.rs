@@ -160,15 +160,8 @@ impl Machine for Forget {
 }
 
 impl Run {
-    /// As in [`Obtain`](super::Obtain): another program may be in the middle of a write, so that what is odd is read again
-    /// before it is believed.
     fn read(&mut self, tries: u8, found: Found) -> Next {
-        let odd = match &found {
-            Found::Record(_) => false,
-            Found::Nothing(_) => self.login.is_some(),
-            Found::Torn { .. } | Found::Unreadable(_) => true,
-        };
-        if odd && tries < self.policy.torn_tries {
+        if found.is_odd(self.login.is_some()) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { tries: tries + 1 }, Action::Wait { time });
         }

@@ -54,6 +54,16 @@ impl Found {
             Err(error) => Self::Torn { revision: blob.revision(), error },
         }
     }
+
+    /// Whether it is read again before it is believed: another program may be in the middle of a write. `seen`: something
+    /// was stored before.
+    fn is_odd(&self, seen: bool) -> bool {
+        match self {
+            Self::Record(_) => false,
+            Self::Nothing(_) => seen,
+            Self::Torn { .. } | Self::Unreadable(_) => true,
+        }
+    }
 }
 
 /// For outcomes that carry text of the machine itself.

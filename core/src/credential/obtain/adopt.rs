@@ -18,12 +18,7 @@ impl Run {
     }
 
     pub(super) fn read(&mut self, at: Look, tries: u8, found: Found, now: Now) -> Next {
-        let odd = match &found {
-            Found::Record(_) => false,
-            Found::Nothing(_) => self.seen,
-            Found::Torn { .. } | Found::Unreadable(_) => true,
-        };
-        if odd && tries < self.policy.torn_tries {
+        if found.is_odd(self.seen) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { at, tries: tries + 1 }, Action::Wait { time });
         }
