@@ -69,7 +69,11 @@ pub(crate) fn fit_for_display(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Long enough to be found in a text only if it was put there.
-pub(crate) fn is_telling(secret: &str) -> bool {
-    secret.len() >= 12
+/// Whether this member is long enough to be found in a text only where it was put there, and no other member has it too.
+pub(crate) fn is_telling(members: &BTreeMap<String, String>, name: &str) -> bool {
+    let secret = text(members, name);
+    let has_it = |(other, raw): (&String, &String)| {
+        other != name && (raw.contains(&secret) || text(members, other).contains(&secret))
+    };
+    secret.len() >= 12 && !members.iter().any(has_it)
 }
