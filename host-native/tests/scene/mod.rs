@@ -171,7 +171,11 @@ impl Scene {
         change(&mut json);
         let foreign = self.file.with_extension("foreign");
         fs::write(&foreign, json.to_string()).expect("room");
-        fs::rename(&foreign, &self.file).expect("it is ours");
+        // On Windows a file cannot be replaced while somebody reads it.
+        while let Err(error) = fs::rename(&foreign, &self.file) {
+            assert!(cfg!(windows) && error.kind() == std::io::ErrorKind::PermissionDenied, "{error}");
+            std::thread::yield_now();
+        }
     }
 }
 
