@@ -80,6 +80,7 @@ pub struct RedirectRules {
     /// How the loopback interface is written.
     pub host: LoopbackHost,
     /// The path; begins with `/`.
+    #[serde(deserialize_with = "rooted")]
     pub path: String,
     /// The registered ports, in the order to try. Empty: any port.
     pub ports: Vec<u16>,
@@ -321,6 +322,15 @@ impl RedirectRules {
             LoopbackHost::Localhost => format!("localhost:{}", bound.port()),
         };
         format!("http://{authority}{}", self.path)
+    }
+}
+
+/// Behind the port, anything else would be another port or nothing that a browser asks for.
+fn rooted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    match path.starts_with('/') {
+        true => Ok(path),
+        false => Err(serde::de::Error::custom("the path of a redirect URI begins with /")),
     }
 }
 

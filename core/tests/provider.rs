@@ -104,6 +104,16 @@ fn g2_g6_the_redirect_uri_names_the_bound_address_unless_the_server_wants_localh
 }
 
 #[test]
+fn the_redirect_path_begins_at_the_root() {
+    let rules = |path: &str| serde_json::from_value::<RedirectRules>(serde_json::json!({ "path": path }));
+    assert_eq!(rules("/").map(|rules| rules.path).ok().as_deref(), Some("/"));
+    for bad in ["", "callback", "0/callback", "@evil.example/", "?a"] {
+        let error = rules(bad).expect_err("no path").to_string();
+        assert!(error.contains("begins with /"), "{bad}: {error}");
+    }
+}
+
+#[test]
 fn a_client_is_stored_under_these_names() {
     let mut client = client(TokenBody::Form);
     let stored = client.to_json();

@@ -349,6 +349,8 @@ mod tests {
         let error = with("work", &format!("{OWN}scope = [\"a\"]\n"), None, &[]).expect_err("a member nobody knows");
         let text = error.to_string();
         assert!(text.starts_with("/c/providers.toml cannot be used: line ") && !text.contains('\n'), "{text}");
+        let path = format!("{OWN}[provider.redirect]\npath = \"callback\"\n");
+        assert_eq!(code("work", &path, &[]), Err("providers_file"));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use kraube_core::login::{BeginError, Login, Redirect};
 use kraube_core::pkce::Entropy;
 use kraube_core::provider::Provider;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 pub(crate) const WORDS: &[&str] = &[
     "[[provider]]\n",
@@ -83,5 +82,5 @@ fn usable(provider: &Provider) {
     for name in ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"] {
         assert!(names.contains(name), "{name} is not sent: {url}");
     }
-    assert!(Path::new(&provider.redirect.path).has_root(), "the redirect path is relative");
+    assert!(provider.redirect.path.starts_with('/'), "the redirect path is relative");
 }
