@@ -17,7 +17,7 @@ pub(crate) const WORDS: &[&str] = &[
     "{",
     "}",
     ",",
-    "\"device_code\":\"a-device-code-of-the-server\"",
+    "\"device_code\":\"a~device-code-of-the-server\"",
     "\"user_code\":\"AB-CD\"",
     "\"user_code\":\"\\u001b[2J\"",
     "\"verification_uri\":\"https://auth.example/device\"",
@@ -32,7 +32,7 @@ pub(crate) const WORDS: &[&str] = &[
     "{\"error\":\"slow_down\"}",
     "{\"error\":\"access_denied\"}",
     "{\"error\":\"expired_token\"}",
-    "{\"access_token\":\"an-access-token-of-the-server\",\"token_type\":\"Bearer\"}",
+    "{\"access_token\":\"an~access-token-of-the-server\",\"token_type\":\"Bearer\"}",
     "null",
     "[]",
 ];
