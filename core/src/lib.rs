@@ -118,7 +118,7 @@
 //! | [`device`] | the device authorization grant |
 //! | [`discovery`], [`challenge`] | how a server is found by its issuer or by a resource |
 //! | [`dpop`] | tokens that are bound to a key |
-//! | [`register`] | which client an application is there |
+//! | [`register`], [`registrations`] | which client an application is there |
 //! | [`token`], [`revoke`] | requests to the token and revocation endpoints, and what answers mean |
 //! | [`json`] | how JSON is read and written that may hold secrets |
 //! | [`http`], [`secret`], [`time`] | the values that all of them use |

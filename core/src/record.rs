@@ -10,7 +10,7 @@ use crate::number::decimal_in;
 use crate::provider::Client;
 use crate::secret::{Fingerprint, Secret};
 use crate::text::hex;
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 use crate::token::is_access_token;
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
@@ -296,10 +296,12 @@ impl Record {
         self.refused = None;
     }
 
-    /// Takes the members that others have stored meanwhile.
+    /// Takes the members that others have stored meanwhile. Those in `kraube` are of one login.
     pub(crate) fn lay_over(&mut self, stored: Self) {
         self.unknown = stored.unknown;
-        self.unknown_inside = stored.unknown_inside;
+        if self.login == stored.login {
+            self.unknown_inside = stored.unknown_inside;
+        }
     }
 
     /// Whether there is nothing to log in with: absent or blanked tokens.
@@ -537,10 +539,6 @@ fn refusal(raw: &str) -> Refusal {
         Some(_) | None => Refusal::Revoked,
     }
 }
-
-/// How long an access token without a stated life is taken to live (RFC 6749 section 5.1 leaves it open): stored as
-/// expired, every call would refresh; longer, and the answer 401 would be the rule.
-pub const DEFAULT_LIFE: Millis = Millis::from_secs(300);
 
 #[cfg(test)]
 mod tests {

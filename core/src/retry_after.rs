@@ -1,17 +1,15 @@
 //! The `Retry-After` header (RFC 9110 section 10.2.3): seconds, or a date in the one form that may still be sent.
 
 use crate::http::Response;
+use crate::policy::Policy;
 use crate::time::{Millis, Timestamp};
-
-/// The longest wait that a server can ask for.
-pub(crate) const LONGEST: Millis = Millis::from_secs(3600);
 
 /// What an answer asks for; see [`parse`].
 pub(crate) fn of(response: &Response, now: Timestamp) -> Option<Millis> {
     parse(response.retry_after.as_deref()?, now)
 }
 
-/// How long to wait from `now`; at most [`LONGEST`], zero for a date that has passed, `None` for what is neither form.
+/// How long to wait from `now`; at most [`Policy::RETRY_MAX`], zero for a date that has passed, `None` for what is neither form.
 fn parse(header: &str, now: Timestamp) -> Option<Millis> {
     let header = header.trim_ascii();
     let wait = if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -19,7 +17,7 @@ fn parse(header: &str, now: Timestamp) -> Option<Millis> {
     } else {
         Timestamp(imf_fixdate(header)?.saturating_mul(1000)).since(now)
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(Policy::RETRY_MAX))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` in seconds since the Unix epoch (RFC 9110 section 5.6.7).

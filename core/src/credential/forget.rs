@@ -161,7 +161,8 @@ impl Machine for Forget {
 
 impl Run {
     fn read(&mut self, tries: u8, found: Found) -> Next {
-        if found.is_odd(self.login.is_some()) && tries < self.policy.torn_tries {
+        let seen = self.login.is_some() || self.unsaved.as_ref().is_some_and(|kept| kept.comes_after_another());
+        if found.is_odd(seen) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { tries: tries + 1 }, Action::Wait { time });
         }
@@ -179,20 +180,20 @@ impl Run {
             _ => {}
         }
         match self.revocation(record.as_ref()) {
-            Some((token, request)) => {
+            Some((token, doubt, request)) => {
                 self.sent = Some(token.fingerprint());
-                let doubt = record.is_some_and(|record| record.redeeming.is_some());
                 then(State::Revoke { revision, token, doubt }, Action::Send { request, holds: None })
             }
             None => self.delete(revision),
         }
     }
 
-    /// The request for the newest token that is known, unless it was sent before. What is kept is newer than what is stored,
-    /// unless another refresh token is stored than the one that it came after.
-    fn revocation(&self, record: Option<&Record>) -> Option<(Secret, crate::http::Request)> {
+    /// The newest token that is known, whether it may be spent, and the request, unless that was sent before. What is kept is
+    /// newer than what is stored, unless another refresh token is stored than the one that it came after.
+    fn revocation(&self, record: Option<&Record>) -> Option<(Secret, bool, crate::http::Request)> {
         let there = record.and_then(Record::refresh_fingerprint);
-        let unsaved = self.unsaved.as_ref().filter(|unsaved| there.is_none() || unsaved.replaces == there);
+        let comes_after = |unsaved: &Unsaved| unsaved.replaces.is_none_or(|before| before == there);
+        let unsaved = self.unsaved.as_ref().filter(|unsaved| there.is_none() || comes_after(unsaved));
         let newest = unsaved.map(|unsaved| &unsaved.record).or(record)?;
         let token = newest.refresh_token.clone()?;
         let client = newest.client.as_ref().or_else(|| record?.client.as_ref())?;
@@ -200,7 +201,7 @@ impl Run {
             return None;
         }
         let request = revoke::revocation_request(client, &token)?;
-        Some((token, request))
+        Some((token, newest.redeeming.is_some(), request))
     }
 
     fn delete(&self, revision: Option<Revision>) -> Next {

@@ -2,14 +2,14 @@
 //!
 //! The lock is taken before the code is sent, and never held while a person is in the browser.
 
-use super::{Found, Settle, Stored, Unsaved};
+use super::{Found, Replaces, Settle, Stored, Unsaved};
 use crate::dpop::Binding;
 use crate::http::{Request, Response, SendErrorKind};
 use crate::machine::{Action, Input, Locked, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::provider::Client;
 use crate::record::{Credentials, LoginId, Record};
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::Secret;
 use crate::text::say;
 use crate::time::{Millis, Now, Timestamp};
 use crate::token::{self, Answer, Reading};
@@ -218,10 +218,12 @@ struct Bound {
 }
 
 /// What the last read has found, and what of it lives on.
+#[derive(Default)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
 struct Under {
     revision: Option<Revision>,
-    record: Option<Record>,
+    /// The record, if there is one; `None` where nothing could be read yet.
+    record: Option<Option<Record>>,
 }
 
 #[derive(Debug)]
@@ -264,7 +266,7 @@ impl Machine for Install {
                 Locked::Unsupported(error) => failed(InstallError::NoLock { cause: Some(error) }),
             },
             (State::Read(new), Input::Read(read)) => {
-                let mut under = Under { revision: None, record: None };
+                let mut under = Under::default();
                 match (under.find(Found::new(read)), *new) {
                     (Ok(()), new) => base.begin(new, under, now),
                     (Err(error), NewLogin::Code { .. }) => failed(InstallError::Store(error)),
@@ -356,8 +358,13 @@ impl Base {
         self.write(Write::new(credentials, under, now))
     }
 
+    fn record(&self, write: &Write) -> Record {
+        let replaces = write.under.record.as_ref().and_then(Option::as_ref);
+        Record::install(&write.credentials, self.login.clone(), replaces)
+    }
+
     fn write(&self, write: Box<Write>) -> Next {
-        let blob = Record::install(&write.credentials, self.login.clone(), write.under.record.as_ref()).to_blob();
+        let blob = self.record(&write).to_blob();
         let replaces = write.under.revision;
         then(State::Write(write), Action::Write { replaces, blob, reserve: 0 })
     }
@@ -379,8 +386,8 @@ impl Base {
     }
 
     fn unsaved(&self, write: Box<Write>, cause: StoreError, now: Now) -> Next {
-        let replaces = write.under.record.as_ref().and_then(Record::refresh_fingerprint);
-        let record = Record::install(&write.credentials, self.login.clone(), write.under.record.as_ref());
+        let replaces = write.under.record.as_ref().map(|record| record.as_ref()?.refresh_fingerprint());
+        let record = self.record(&write);
         failed(InstallError::Unsaved(Box::new(Unsaved::new(record, replaces, cause, now))))
     }
 }
@@ -403,9 +410,9 @@ impl Under {
     fn find(&mut self, found: Found) -> Result<(), StoreError> {
         *self = match found {
             Found::Record(Stored { revision, record }) | Found::Nothing(Some(Stored { revision, record })) => {
-                Self { revision: Some(revision), record: Some(record) }
+                Self { revision: Some(revision), record: Some(Some(record)) }
             }
-            Found::Nothing(None) => Self { revision: None, record: None },
+            Found::Nothing(None) => Self { revision: None, record: Some(None) },
             Found::Torn { revision, .. } => Self { revision: Some(revision), record: self.record.take() },
             Found::Unreadable(error) => return Err(error),
         };
@@ -468,7 +475,7 @@ impl Settle for Installed {
 
 /// An installed login that cannot be stored is kept under the same terms as a rotation.
 impl Unsaved {
-    fn new(record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Self {
+    fn new(record: Record, replaces: Replaces, cause: StoreError, now: Now) -> Self {
         let ready = super::Ready::of(&record, Millis::ZERO, now);
         Self { ready, cause, record, replaces }
     }

@@ -10,6 +10,7 @@ mod outcome;
 pub use forget::{Forget, Forgotten, Revoked};
 pub use install::{Install, InstallError, Installed, NewLogin};
 pub use obtain::{Baseline, Obtain, Wanted};
+use outcome::Replaces;
 pub use outcome::{Cause, Failure, LoginReason, Outcome, Ready, Settle, Unsaved, Via};
 
 use crate::machine::{Blob, Revision, StoreError};

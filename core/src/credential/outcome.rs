@@ -68,9 +68,12 @@ pub struct Unsaved {
     /// What the store said.
     pub cause: StoreError,
     pub(crate) record: Record,
-    /// The refresh token that these tokens come after; `None` where nothing was stored.
-    pub(crate) replaces: Option<Fingerprint>,
+    pub(crate) replaces: Replaces,
 }
+
+/// The refresh token that new tokens come after, if one was stored; `None` where that could not be read: they take the place of
+/// whatever it was.
+pub(crate) type Replaces = Option<Option<Fingerprint>>;
 
 /// There is no token, sorted by what the caller may do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -186,6 +189,11 @@ impl Clone for Unsaved {
 }
 
 impl Unsaved {
+    /// Where a refresh token was stored, it is odd that nothing is.
+    pub(crate) fn comes_after_another(&self) -> bool {
+        self.replaces.flatten().is_some()
+    }
+
     /// What to do about it.
     pub const fn hint(&self) -> &'static str {
         "free the disk while this process lives: the tokens are in its memory alone"
@@ -206,9 +214,10 @@ pub trait Settle {
 }
 
 impl Settle for Outcome {
-    fn keep(&self, _before: Option<Unsaved>) -> Option<Unsaved> {
+    fn keep(&self, before: Option<Unsaved>) -> Option<Unsaved> {
         match self {
             Self::Unsaved(unsaved) => Some(Unsaved::clone(unsaved)),
+            Self::Failed(Failure::Misuse { .. }) => before,
             Self::Ready(_) | Self::Failed(_) => None,
         }
     }

@@ -147,11 +147,14 @@ fn another_login_that_appears_meanwhile_is_left_alone() {
 
 #[test]
 fn a_kept_rotation_is_the_one_to_revoke_where_it_belongs_to_what_is_stored() {
-    let mut run = locked(true, Some(keeping::unsaved()));
-    run.read(&expired());
-    assert!(run.replied(revoked()).contains("token=r1"));
-    run.deleted(Ok(()));
-    assert_eq!(run.revocation(), Revoked::Yes);
+    // The mark is of the refresh that brought what is kept.
+    for record in [expired(), expired().marked(RUN)] {
+        let mut run = locked(true, Some(keeping::unsaved()));
+        run.read(&record);
+        assert!(run.replied(revoked()).contains("token=r1"));
+        run.deleted(Ok(()));
+        assert_eq!(run.revocation(), Revoked::Yes);
+    }
 
     let mut run = locked(true, Some(keeping::unsaved()));
     run.read(&stored("r9", "a9", HOUR));
@@ -256,6 +259,11 @@ fn what_another_program_may_be_writing_is_read_again_before_it_is_deleted() {
             run.deleted(Ok(()));
         }
         assert_eq!(run.revocation(), Revoked::Yes);
+
+        // A kept rotation comes after something that was stored.
+        let mut run = locked(true, Some(keeping::unsaved()));
+        run.read_bytes(Ok(nothing));
+        assert_eq!(run.woke(), torn_pause, "{nothing:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! A new login: the code is sent once, under the lock, and what it brought is stored.
 
 use super::*;
-use kraube_core::credential::{Install, InstallError, NewLogin, Settle};
+use kraube_core::credential::{Install, InstallError, NewLogin, Settle, Unsaved};
 use kraube_core::http::Request;
 use kraube_core::provider::{Client, TokenBody};
 use kraube_core::record::{Credentials, LoginId};
@@ -124,6 +124,47 @@ fn tokens_that_are_here_wait_longer_than_a_code_and_outlive_a_store_that_cannot_
     run.read_bytes(Ok(None));
     assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1");
     assert_eq!(run.ready().access_token.expose(), "a1");
+}
+
+/// A login that was begun over what cannot be read, and not stored.
+fn over_the_unreadable(read: Result<Option<&str>, ()>) -> Unsaved {
+    let new = NewLogin::Credentials(Credentials { client: Some(common::client(TokenBody::Form)), ..credentials() });
+    let mut run = Play::new(|_| Install::start(new, LoginId("L1".into()), Policy::default()));
+    run.locked(Locked::Held);
+    run.read_bytes(read);
+    while !matches!(run.step, Some(Step::Done(_))) {
+        run.wrote(failed());
+        if matches!(run.step, Some(Step::Continue(..))) {
+            run.woke();
+        }
+    }
+    run.outcome().keep(None).expect("it is in memory alone")
+}
+
+#[test]
+fn a_kept_login_takes_the_place_of_what_could_not_be_read_when_it_was_begun() {
+    let (before, nothing) = (stored("r0", "a0", HOUR).with(r#""later":5"#).text(), None);
+    let torn = Some("{\"refreshTok");
+    for begun_over in [Err(()), Ok(torn)] {
+        for there in [nothing, Some("{}"), torn, Some(&before)] {
+            let kept = over_the_unreadable(begun_over);
+            let mut run = Play::new(|now| Obtain::start_unsaved(Wanted::default(), Policy::default(), RUN, kept, now));
+            run.read_until_believed(Ok(there));
+            let written = run.wrote(Ok(()));
+            assert_eq!((&written["refreshToken"], &written["kraube"]["login"]), (&"r1".into(), &"L1".into()));
+            assert!(written["kraube"]["later"].is_null(), "that was of the login before: {written}");
+            assert_eq!(run.ready().access_token.expose(), "a1", "{begun_over:?}, {there:?}");
+
+            let mut run = Play::new(|_| Forget::start(true, Policy::default(), Some(over_the_unreadable(begun_over))));
+            run.locked(Locked::Held);
+            run.read_until_believed(Ok(there));
+            assert!(run.replied(Ok(common::json(200, ""))).contains("token=r1"), "{begun_over:?}, {there:?}");
+        }
+        let kept = over_the_unreadable(begun_over);
+        let mut run = Play::new(|now| Obtain::start_unsaved(Wanted::default(), Policy::default(), RUN, kept, now));
+        run.read_until_believed(Err(()));
+        assert_eq!(code(&run.outcome()), "unsaved", "{begun_over:?}");
+    }
 }
 
 #[test]

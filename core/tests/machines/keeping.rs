@@ -202,9 +202,31 @@ fn a_kept_rotation_has_its_own_time_to_be_stored() {
 }
 
 #[test]
+fn a_kept_rotation_is_not_given_up_for_a_file_that_is_gone_for_a_moment() {
+    for nothing in [None, Some("{}")] {
+        let mut run = resume(unsaved());
+        for _ in 0..3 {
+            run.read_bytes(Ok(nothing));
+            assert_eq!(run.woke(), Millis(50), "another program may be in the middle of a write: {nothing:?}");
+        }
+        run.read(&expired());
+        assert_eq!(run.wrote(Ok(()))["refreshToken"], "r1", "{nothing:?}");
+        assert_eq!(run.ready().access_token.expose(), "a1");
+    }
+}
+
+#[test]
 fn what_a_process_keeps_is_what_is_not_stored() {
     let unsaved = unsaved();
     let kept = |outcome: &Outcome| outcome.keep(Some(unsaved.clone())).is_some();
+    let mut run = resume(unsaved.clone());
+    run.answer(Input::Woke);
+    assert!(kept(&run.outcome()), "a mistake of the host");
+    let mut run = obtain();
+    run.read(&expired());
+    run.locked(Locked::TimedOut);
+    run.read(&expired());
+    assert!(!kept(&run.outcome()), "nothing is kept, or the run would have begun with it");
     let mut run = resume(unsaved.clone());
     run.read(&expired());
     run.wrote(Ok(()));

@@ -403,6 +403,18 @@ fn what_others_stored_before_it_was_parked_is_looked_at() {
 }
 
 #[test]
+fn a_pause_that_could_not_be_recorded_is_kept_though_the_token_has_died_meanwhile() {
+    let record = stored("r0", "a0", 30);
+    let mut run = obtain();
+    run.reach_exchange(&record);
+    run.pass(Millis::from_secs(31));
+    run.replied(status(429, None));
+    run.wrote(Err(WriteError::Conflict));
+    run.read(&record.with(r#""other":1"#));
+    assert_eq!(run.failure(), Failure::Unavailable { retry_at: None, cause: Cause::Throttled });
+}
+
+#[test]
 fn a_doubt_belongs_to_one_refresh_token() {
     let mut run = sending_in_doubt();
     run.replied(status(429, None));

@@ -18,7 +18,8 @@ impl Run {
     }
 
     pub(super) fn read(&mut self, at: Look, tries: u8, found: Found, now: Now) -> Next {
-        if found.is_odd(self.seen) && tries < self.policy.torn_tries {
+        let kept = self.unsaved.as_ref().is_some_and(|kept| kept.comes_after_another());
+        if found.is_odd(self.seen || kept) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { at, tries: tries + 1 }, Action::Wait { time });
         }
@@ -156,6 +157,7 @@ impl Run {
         match locked {
             Locked::Held => {
                 self.held = Some(now.monotonic);
+                self.cut_short = false;
                 self.reread(now)
             }
             Locked::Changed if now.monotonic.minus(self.started) < self.policy.deadline => self.look(Look::Peek),

@@ -8,7 +8,7 @@
 mod adopt;
 mod redeem;
 
-use super::{Cause, Failure, Found, Outcome, Ready, Stored, Unsaved};
+use super::{Cause, Failure, Found, Outcome, Ready, Replaces, Stored, Unsaved};
 use crate::machine::{Action, Input, Machine, Revision, Step, StoreError, WriteError};
 use crate::policy::Policy;
 use crate::provider::Client;
@@ -146,8 +146,8 @@ struct Refuse {
 struct Commit {
     record: Record,
     replaces: Option<Revision>,
-    /// The refresh token that was redeemed.
-    redeemed: Option<Fingerprint>,
+    /// The refresh token that was redeemed, or that a new login came after.
+    redeemed: Replaces,
     since: Millis,
 }
 

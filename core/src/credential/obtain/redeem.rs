@@ -1,11 +1,10 @@
 //! Under the lock: spending the refresh token, recording how that went, and keeping what was received.
 
-use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Stored, Unsaved, Via};
+use super::super::{Cause, Failure, Found, LoginReason, Outcome, Ready, Replaces, Stored, Unsaved, Via};
 use super::{Commit, Look, Next, Redeem, Refuse, Run, State, contended, failed, served, then};
 use crate::http::{Response, SendErrorKind};
 use crate::machine::{Action, Blob, Revision, Step, StoreError, WriteError};
 use crate::record::{Record, RecordError, Refusal};
-use crate::secret::Fingerprint;
 use crate::time::{Millis, Now};
 use crate::token::{self, Answer, Issued, Reading};
 use alloc::boxed::Box;
@@ -216,7 +215,7 @@ impl Run {
     fn issued(&mut self, redeem: Box<Redeem>, issued: Issued, now: Now) -> Next {
         let Redeem { marked: Stored { revision, mut record }, token, sent_at, .. } = *redeem;
         record.renew(issued, sent_at);
-        let (replaces, redeemed) = (Some(revision), Some(token.fingerprint()));
+        let (replaces, redeemed) = (Some(revision), Some(Some(token.fingerprint())));
         save(Box::new(Commit { record, replaces, redeemed, since: now.monotonic }))
     }
 
@@ -265,7 +264,7 @@ impl Run {
             return self.saved(stored.record, Some(stored.revision), now);
         }
         let there = stored.record.refresh_fingerprint();
-        if there != commit.redeemed {
+        if commit.redeemed.is_some_and(|before| before != there) {
             if let Err(failure) = self.same_account(&stored.record) {
                 return failed(failure);
             }
@@ -282,19 +281,17 @@ impl Run {
 
     /// Nothing is sent while an earlier rotation is not stored: it comes first.
     pub(super) fn settle_unsaved(&mut self, unsaved: Unsaved, found: Found, now: Now) -> Next {
+        let Unsaved { mut record, replaces: redeemed, cause, .. } = unsaved;
         let (replaces, stored) = match found {
             Found::Record(stored) => (Some(stored.revision), Some(stored.record)),
             Found::Nothing(blank) => match blank {
                 Some(blank) => (Some(blank.revision), Some(blank.record)),
                 None => (None, None),
             },
-            Found::Torn { .. } | Found::Unreadable(_) => {
-                let Unsaved { record, replaces: redeemed, cause, .. } = unsaved;
-                return self.unsaved(record, redeemed, cause, now);
-            }
+            Found::Torn { revision, .. } if redeemed.is_none() => (Some(revision), None),
+            Found::Torn { .. } | Found::Unreadable(_) => return self.unsaved(record, redeemed, cause, now),
         };
         let there = stored.as_ref().and_then(Record::refresh_fingerprint);
-        let Unsaved { mut record, replaces: redeemed, .. } = unsaved;
         if stored.as_ref().is_some_and(|stored| stored.same_tokens(&record)) {
             return self.saved(record, replaces, now);
         }
@@ -302,7 +299,7 @@ impl Run {
             let same = stored.login.is_none() || stored.login == record.login;
             same && there.is_none() && !stored.is_logged_out()
         });
-        if there != redeemed && !dropped {
+        if redeemed.is_some_and(|before| before != there) && !dropped {
             // Logged out, or another login: the unsaved rotation belongs to nothing any more.
             return self.reread(now);
         }
@@ -314,7 +311,7 @@ impl Run {
         save(Box::new(Commit { record, replaces, redeemed, since: now.monotonic }))
     }
 
-    fn unsaved(&mut self, record: Record, replaces: Option<Fingerprint>, cause: StoreError, now: Now) -> Next {
+    fn unsaved(&mut self, record: Record, replaces: Replaces, cause: StoreError, now: Now) -> Next {
         self.last = Some(Stored { revision: record.to_blob().revision(), record: record.clone() });
         let ready = self.living(now).map(|ready| Ready { via: Via::Exchange, ..ready });
         Step::Done(Outcome::Unsaved(Box::new(Unsaved { ready, cause, record, replaces })))
