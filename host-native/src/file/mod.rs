@@ -41,7 +41,7 @@ impl FileStore {
     /// The path names no file, or the working directory is gone.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
-        if path.file_name().is_none() {
+        if place::file_name(&path).is_none() {
             return Err(refused(StoreErrorKind::Irreplaceable, &path, "names no file; give the path of a file"));
         }
         let path = std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;

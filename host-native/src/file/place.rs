@@ -3,7 +3,7 @@
 use super::{FileStore, failed, refused};
 use crate::sys;
 use kraube_core::machine::{StoreError, StoreErrorKind};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -193,8 +193,13 @@ pub(super) fn discard(path: &Path) {
     }
 }
 
-fn parts(path: &Path) -> Result<(&Path, &std::ffi::OsStr), StoreError> {
-    match (path.parent(), path.file_name()) {
+/// The last name, where it can be that of a file: `name/` and `name/.` are directories to the system.
+pub(super) fn file_name(path: &Path) -> Option<&OsStr> {
+    path.file_name().filter(|name| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()))
+}
+
+fn parts(path: &Path) -> Result<(&Path, &OsStr), StoreError> {
+    match (path.parent(), file_name(path)) {
         (Some(dir), Some(name)) => Ok((dir, name)),
         _ => Err(refused(StoreErrorKind::Irreplaceable, path, "names no file; mend the link")),
     }
