@@ -237,6 +237,25 @@ fn rejected_without_a_token_is_a_usage_error() {
     run.fails(2, &["there is no token on standard input", "\n\nhint: "]);
 }
 
+/// It does not wait without a word. `script` gives it a terminal, and writes down what is on it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_person_at_a_terminal_is_asked_for_the_rejected_token() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let plain = world.command(&[]);
+    let program = plain.get_program().to_str().expect("a plain path");
+    let mut command = std::process::Command::new("script");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["--quiet", "--return", "--echo", "never", "--command"]);
+    command.arg(format!("{program} token --rejected")).arg("/dev/null");
+    let run = world.run_with(command, &format!("{}\n", login.access_token));
+    let renewed = world.stored("accessToken");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("Paste the token that was answered with 401:"), "{run:?}");
+    assert!(run.stdout.contains(renewed.as_str().expect("a token")) && renewed != login.access_token, "{run:?}");
+}
+
 #[test]
 fn a_new_login_in_mid_run_is_reported_and_not_adopted() {
     let mut world = World::new();
