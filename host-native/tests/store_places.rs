@@ -163,7 +163,9 @@ fn fault_35_what_is_no_file_is_refused_without_opening_it() {
     for script in kinds {
         let place = place();
         sh(script, &place.file);
-        assert_eq!(place.store.read().expect_err(script).kind, StoreErrorKind::Irreplaceable, "{script}");
+        let error = place.store.read().expect_err(script);
+        assert_eq!(error.kind, StoreErrorKind::Irreplaceable, "{script}");
+        assert_eq!(error.detail.contains("remove it"), !place.file.is_dir(), "{}", error.detail);
         match place.store.lock(LONG, None) {
             // A device belongs to root.
             Err(NotLocked::Unsupported(error)) => assert!(

@@ -172,7 +172,7 @@ impl End {
     pub(super) fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
         let Some(meta) = &self.meta else { return Ok(()) };
         let why = if !meta.is_file() {
-            "is not a regular file; remove it, or choose another path"
+            irregular(meta)
         } else if sys::has_other_names(&self.path, meta) {
             "is a hard link, and its other names would keep the old credentials; make it a symbolic link"
         } else if sys::is_mounted(&self.path, meta, dir) {
@@ -181,6 +181,14 @@ impl End {
             return Ok(());
         };
         Err(refused(StoreErrorKind::Irreplaceable, &self.path, why))
+    }
+}
+
+/// Why no credentials are kept in this, which is no regular file.
+pub(super) fn irregular(meta: &Metadata) -> &'static str {
+    match meta.is_dir() {
+        true => "is a directory; give the path of a file",
+        false => "is not a regular file; remove it, or choose another path",
     }
 }
 
