@@ -87,6 +87,19 @@ fn an_expired_token_is_refreshed_once_and_stored() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_directory_that_others_may_write_to_is_warned_of_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let directory = world.path().parent().expect("a directory").to_owned();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let run = world.run(&["token"]);
+    assert_eq!((run.code, world.server.counters().rotations), (0, 1), "{run:?}");
+    assert_eq!(run.stderr.matches("other users can replace the credentials").count(), 1, "{run:?}");
+}
+
+#[test]
 fn the_path_on_the_command_line_wins() {
     let mut world = World::new();
     let login = world.log_in(50 * MINUTE);

@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 const MAX_LINKS: usize = 16;
@@ -121,7 +122,7 @@ impl FileStore {
         create_dirs(dir).map_err(|error| failed("create the directory", dir, &error))?;
         let place = Place::of(&end)?;
         let dir = fs::metadata(&place.dir).map_err(|error| failed("look at", &place.dir, &error))?;
-        if sys::is_open_to_others(&dir) {
+        if sys::is_open_to_others(&dir) && !self.warned_of_directory.swap(true, Ordering::Relaxed) {
             tracing::warn!(directory = %place.dir.display(), "other users can replace the credentials in this directory");
         }
         end.check_replaceable(&dir)?;

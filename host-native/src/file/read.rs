@@ -17,7 +17,7 @@ impl FileStore {
             // Not even opened: opening a device can do something.
             Some(meta) if !meta.is_file() => Err(not_a_file(&end.path, meta)),
             Some(meta) => {
-                if sys::is_wide(meta) && !self.warned.swap(true, Ordering::Relaxed) {
+                if sys::is_wide(meta) && !self.warned_of_file.swap(true, Ordering::Relaxed) {
                     tracing::warn!(path = %end.path.display(), "other users may read the credentials; the next write ends that");
                 }
                 load_file(&end.path)
