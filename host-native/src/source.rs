@@ -8,7 +8,7 @@ use crate::paths;
 use crate::store::{FileStore, MemoryStore, Store};
 use crate::token::{Memory, Token};
 use crate::worker::{Ask, Job, Reply, Worker, peek};
-use kraube_core::credential::{Baseline, Wanted};
+use kraube_core::credential::{Baseline, Failure, Wanted};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
 use kraube_core::record::{Credentials, LoginId};
@@ -173,10 +173,7 @@ impl TokenSource {
         let thread = self.shared.thread();
         let Thread::Idle(worker) = &*thread else { return None };
         let token = worker.remember(ready).asked(self.min_valid);
-        if let Some(pin) = &self.pin {
-            let _ = pin.set(token.live().login.clone());
-        }
-        Some(token)
+        self.pin.as_ref().map_or(Ok(()), |pin| stay(pin, &token)).is_ok().then_some(token)
     }
 
     /// A resource answered 401 to this token. The next call adopts what another process has stored since, or
@@ -230,12 +227,7 @@ impl TokenSource {
         let (min_valid, rejected, baseline) = (self.min_valid, self.shared.memory.rejected(), self.baseline());
         let reply: Reply = match self.pin.clone() {
             None => reply,
-            Some(pin) => Box::new(move |result| {
-                if let Ok(token) = &result {
-                    let _ = pin.set(token.live().login.clone());
-                }
-                reply(result);
-            }),
+            Some(pin) => Box::new(move |result| reply(result.and_then(|token| stay(&pin, &token).map(|()| token)))),
         };
         self.send(Job::Obtain(Ask {
             min_valid,
@@ -297,6 +289,15 @@ impl Options {
     /// The defaults, with the client id of `KRAUBE_CLIENT_ID` at the default provider for records that name none.
     pub fn from_env() -> Self {
         Self { policy: Policy::default(), default_client: crate::provider::default_client() }
+    }
+}
+
+/// Pins the login of the first token. Calls that were made before there was one may have met another login since.
+fn stay(pin: &OnceLock<Option<LoginId>>, token: &Token) -> Result<(), Error> {
+    let login = &token.live().login;
+    match pin.get_or_init(|| login.clone()) == login {
+        true => Ok(()),
+        false => Err(Failure::AccountChanged { login: login.clone() }.into()),
     }
 }
 

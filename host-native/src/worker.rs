@@ -192,7 +192,7 @@ impl Worker {
                 break;
             }
             if Instant::now() >= end {
-                let detail = result.err().map(|error| error.to_string()).unwrap_or_default();
+                let detail = result.err().map(|error| error.to_string());
                 tracing::error!(
                     detail,
                     "a new refresh token could not be stored and ends with this process; log in again"

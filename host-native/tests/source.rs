@@ -6,12 +6,12 @@ use kraube::core::policy::Policy;
 use kraube::core::time::Millis;
 use kraube::store::{FileStore, Store};
 use kraube::{Token, TokenSource};
-use kraube_testserver::{Config, Event};
+use kraube_testserver::{Config, Event, Fault, FaultKind};
 use scene::{HOUR, Left, Scene, Spoil, Spoilt, client, code, now, options, quick, until};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, Mutex, PoisonError, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -203,6 +203,52 @@ fn a_pinned_source_stays_with_its_login_and_others_go_on_with_the_new_one() {
         assert_eq!(code(pinned.clone().min_valid(Duration::from_secs(1)).blocking_token()), "account_changed");
     }
     assert_eq!(scene.requests(), 0);
+}
+
+/// Whether it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn calls_that_were_made_before_a_pinned_source_met_its_login_get_no_token_of_another() {
+    let scene = Scene::with(Config::default(), Left::Little);
+    let mut other = scene.json();
+    other["kraube"]["login"] = "another".into();
+    other["accessToken"] = "of another".into();
+    other["expiresAt"] = (now() + HOUR).into();
+    let other = other.to_string().into_bytes();
+    // Somebody logs in anew as soon as the first call is answered.
+    let first_answered = Arc::new(Woken::default());
+    let answered = Arc::clone(&first_answered);
+    let read = move |blob| match answered.0.load(Ordering::SeqCst) {
+        true => Some(kraube::core::machine::Blob::new(other.clone())),
+        false => blob,
+    };
+    let spoil = Arc::new(Spoil { read: Box::new(read), ..Spoil::default() });
+    let store = Spoilt { inner: FileStore::open(&scene.file).expect("a path"), spoil };
+    let patient = Policy { patience: Millis::from_secs(60), ..quick() };
+    let source = TokenSource::from_store(store, options(patient)).pin_login();
+    // It lives, and nothing better is to be had.
+    scene.server.inject(Fault::before(FaultKind::retry_after(429, "60")));
+    scene.gate.close();
+    let mut first = Box::pin(source.token());
+    let waker = Waker::from(Arc::clone(&first_answered));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    scene.wait_for(|event| matches!(event, Event::FaultInjected));
+    let mut second = Box::pin(source.token());
+    assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    scene.gate.open();
+    until("the first call is answered", || first_answered.0.load(Ordering::SeqCst));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (first, id) = (runtime.block_on(first).expect("it lives"), scene.login_id());
+    assert_eq!(first.login(), id.as_str());
+    assert_eq!(code(runtime.block_on(second)), "account_changed");
 }
 
 #[test]

@@ -75,6 +75,15 @@ fn fault_35_a_link_may_lead_to_a_directory_that_does_not_exist_yet() {
 }
 
 #[test]
+fn fault_35_a_link_to_a_directory_that_does_not_exist_is_none_to_a_file() {
+    let place = place();
+    symlink("there/", &place.file).expect("room");
+    assert_eq!(text(&place.store), None);
+    refused(&place.store, StoreErrorKind::Irreplaceable);
+    assert_eq!(names(place.dir.path()).len(), 1, "it would be written, and not be read");
+}
+
+#[test]
 fn fault_35_links_in_a_circle_end_in_an_error() {
     let place = place();
     symlink("other.json", &place.file).expect("room");
@@ -154,7 +163,9 @@ fn fault_35_what_is_no_file_is_refused_without_opening_it() {
     for script in kinds {
         let place = place();
         sh(script, &place.file);
-        assert_eq!(place.store.read().expect_err(script).kind, StoreErrorKind::Irreplaceable, "{script}");
+        let error = place.store.read().expect_err(script);
+        assert_eq!(error.kind, StoreErrorKind::Irreplaceable, "{script}");
+        assert_eq!(error.detail.contains("remove it"), !place.file.is_dir(), "{}", error.detail);
         match place.store.lock(LONG, None) {
             // A device belongs to root.
             Err(NotLocked::Unsupported(error)) => assert!(
@@ -369,7 +380,7 @@ fn odd_names_work_and_no_names_do_not() {
         drop(odd.lock(LONG, Some(one)).expect("it is free"));
         assert_eq!(text(&odd).as_deref(), Some("one"));
     }
-    for path in ["", "/", "..", "dir/.."] {
+    for path in ["", "/", "..", "dir/..", "dir/", "dir/."] {
         let error = FileStore::open(path).expect_err(path);
         assert_eq!(error.kind, StoreErrorKind::Irreplaceable);
     }

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// `off`, `error`, `warn` (the default), `info`, `debug` or `trace`.
 pub(crate) const LOG: &str = "KRAUBE_LOG";
 
-/// Warnings and errors are always shown: a rotation that could not be stored is told there.
+/// Warnings and errors are shown unless that is switched off: a rotation that could not be stored is told there.
 pub(crate) fn start() {
     let asked = std::env::var(LOG).ok().filter(|level| !level.is_empty());
     let level = asked.as_deref().map_or(Ok(LevelFilter::WARN), str::parse);

@@ -3,10 +3,16 @@
 use crate::exit::{Code, Failed};
 use crate::ui;
 #[cfg(unix)]
-use nix::libc;
+use nix::{
+    errno::Errno,
+    libc,
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+};
 #[cfg(unix)]
-use nix::sys::signal::{SigSet, Signal};
+use std::io::{self, PipeWriter, Read, Write};
 use std::sync::Arc;
+#[cfg(unix)]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -72,28 +78,38 @@ fn on_request(interrupted: impl Fn() + Clone + Send + 'static) {
 #[cfg(unix)]
 const TO_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Waits for those requests to end that are not ignored. They are blocked in this thread, and in all that it starts from
-/// now on; a program that takes the place of this one needs [`unblock_signals`].
+/// Where the handler notes each of them, to be read by the thread that waits.
 #[cfg(unix)]
+static NOTES: OnceLock<PipeWriter> = OnceLock::new();
+
+/// Waits for those requests to end that are not ignored. They are handled and not blocked: what this process starts, or
+/// becomes, inherits no handler.
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "nothing that is safe gives the system a handler")]
 fn wait_for_the_others(interrupted: impl Fn() + Send + 'static) {
-    let others: SigSet = TO_END.into_iter().filter(|signal| !is_ignored(*signal)).collect();
-    if others.thread_block().is_err() {
-        return;
-    }
+    let Ok((mut notes, writer)) = io::pipe() else { return };
     let waiting = move || {
-        while others.wait().is_ok() {
+        while notes.read_exact(&mut [0]).is_ok() {
             interrupted();
         }
     };
-    if std::thread::Builder::new().spawn(waiting).is_err() {
-        let _ = others.thread_unblock();
+    if NOTES.set(writer).is_err() || std::thread::Builder::new().spawn(waiting).is_err() {
+        return;
+    }
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in TO_END.into_iter().filter(|signal| !is_ignored(*signal)) {
+        // SAFETY: the handler makes one system call, and leaves `errno` as it was.
+        let _ = unsafe { sigaction(signal, &action) };
     }
 }
 
-/// Gives the signals that were waited for to whatever this process becomes.
 #[cfg(unix)]
-pub(crate) fn unblock_signals() {
-    let _ = SigSet::from_iter(TO_END).thread_unblock();
+extern "C" fn note(_: libc::c_int) {
+    let errno = Errno::last_raw();
+    if let Some(mut notes) = NOTES.get() {
+        let _ = notes.write(&[0]);
+    }
+    Errno::set_raw(errno);
 }
 
 #[cfg(unix)]

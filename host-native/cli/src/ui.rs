@@ -20,10 +20,10 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     })
 }
 
-/// A line for the person.
+/// A line for the person, in one write, so that those of several processes do not mix.
 pub(crate) fn say(text: impl Display) {
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 pub(crate) fn warn(text: &str) {

@@ -136,7 +136,17 @@ fn without_a_login_and_after_a_failure_it_stays_and_says_so() {
     let doctor = world.run(&["doctor"]);
     assert!(doctor.stdout.contains("warning  keep-fresh"), "{doctor:?}");
     keeper.kill(Signal::TERM);
-    assert_eq!(world.finish(keeper.0).code, 0);
+    let run = world.finish(keeper.0);
+    assert_eq!(run.code, 0);
+    run.says(&["warning: logged out: a person has to log in"]);
+
+    std::fs::create_dir(world.path()).expect("made");
+    let keeper = Keeper::start(&world);
+    wait_for(&world, |health| health["state"] == "unreadable");
+    keeper.kill(Signal::TERM);
+    let run = world.finish(keeper.0);
+    assert_eq!((run.code, run.stderr.as_str()), (0, "warning: unreadable: `kraube status` says why\n"));
+    std::fs::remove_dir(world.path()).expect("it is empty");
 
     world.log_in(-MINUTE);
     world.server.inject(Fault::before(FaultKind::retry_after(429, "60")));

@@ -101,6 +101,33 @@ fn the_browser_is_opened_and_brings_the_code() {
     assert_eq!(opened.trim(), url);
 }
 
+/// As in the background of a script, where some are ignored: a browser that could not be told to end outlives its session.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_browser_gets_the_signals_that_the_command_waits_for() {
+    let world = World::new();
+    let browser = world.home().join("browser");
+    let blocked = world.home().join("blocked");
+    let script =
+        format!("#!/bin/bash\ngrep ^SigBlk: /proc/self/status > {0}.new && mv {0}.new {0}\n", blocked.display());
+    std::fs::write(&browser, script).expect("written");
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let plain = login(&world, "demo", &[]);
+    let mut command = Command::new("env");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("BROWSER", &browser).env("PATH", "/usr/bin:/bin").current_dir(world.home());
+    command.args(["--default-signal=HUP,TERM", "--ignore-signal=INT"]).arg(plain.get_program()).args(plain.get_args());
+    let mut shown = shown(start(command, ""));
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while !blocked.exists() {
+        assert!(std::time::Instant::now() < end, "the browser was not started");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    shown.child.kill().expect("it waits");
+    shown.child.wait().expect("it is our child");
+    assert_eq!(std::fs::read_to_string(&blocked).expect("it is there"), "SigBlk:\t0000000000000000\n");
+}
+
 #[test]
 fn without_a_browser_the_callback_still_counts() {
     let world = World::new();

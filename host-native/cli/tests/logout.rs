@@ -65,6 +65,17 @@ fn a_login_in_doubt_may_have_a_token_that_nobody_knows() {
 }
 
 #[test]
+fn what_cannot_be_read_is_deleted_and_no_server_is_blamed() {
+    let mut world = World::new();
+    world.log_in(50 * MINUTE);
+    std::fs::write(world.path(), "canary").expect("written");
+    let run = world.run(&["logout"]);
+    run.prints("");
+    run.says(&["The login is deleted.\nThe server was not told", "no refresh token could be read"]);
+    assert!(!world.path().exists());
+}
+
+#[test]
 fn a_file_with_another_name_is_not_called_deleted() {
     let mut world = World::new();
     let login = world.log_in(50 * MINUTE);

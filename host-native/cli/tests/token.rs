@@ -87,6 +87,19 @@ fn an_expired_token_is_refreshed_once_and_stored() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_directory_that_others_may_write_to_is_warned_of_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut world = World::new();
+    world.log_in(-MINUTE);
+    let directory = world.path().parent().expect("a directory").to_owned();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let run = world.run(&["token"]);
+    assert_eq!((run.code, world.server.counters().rotations), (0, 1), "{run:?}");
+    assert_eq!(run.stderr.matches("other users can replace the credentials").count(), 1, "{run:?}");
+}
+
+#[test]
 fn the_path_on_the_command_line_wins() {
     let mut world = World::new();
     let login = world.log_in(50 * MINUTE);
@@ -235,6 +248,25 @@ fn rejected_without_a_token_is_a_usage_error() {
     world.log_in(50 * MINUTE);
     let run = world.run_with(world.command(&["token", "--rejected"]), " \n");
     run.fails(2, &["there is no token on standard input", "\n\nhint: "]);
+}
+
+/// It does not wait without a word. `script` gives it a terminal, and writes down what is on it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_person_at_a_terminal_is_asked_for_the_rejected_token() {
+    let mut world = World::new();
+    let login = world.log_in(50 * MINUTE);
+    let plain = world.command(&[]);
+    let program = plain.get_program().to_str().expect("a plain path");
+    let mut command = std::process::Command::new("script");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["--quiet", "--return", "--echo", "never", "--command"]);
+    command.arg(format!("{program} token --rejected")).arg("/dev/null");
+    let run = world.run_with(command, &format!("{}\n", login.access_token));
+    let renewed = world.stored("accessToken");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stdout.contains("Paste the token that was answered with 401:"), "{run:?}");
+    assert!(run.stdout.contains(renewed.as_str().expect("a token")) && renewed != login.access_token, "{run:?}");
 }
 
 #[test]

@@ -26,7 +26,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
-    warned: AtomicBool,
+    warned_of_file: AtomicBool,
+    warned_of_directory: AtomicBool,
     /// Where the path led when that could be told last.
     known: Mutex<Option<PathBuf>>,
     /// What was locked last, for as long as that lock is held.
@@ -41,11 +42,17 @@ impl FileStore {
     /// The path names no file, or the working directory is gone.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
-        if path.file_name().is_none() {
+        if place::file_name(&path).is_none() {
             return Err(refused(StoreErrorKind::Irreplaceable, &path, "names no file; give the path of a file"));
         }
         let path = std::path::absolute(&path).map_err(|error| failed("find", &path, &error))?;
-        Ok(Self { path, warned: AtomicBool::new(false), known: Mutex::new(None), held: Mutex::new(Weak::new()) })
+        Ok(Self {
+            path,
+            warned_of_file: AtomicBool::new(false),
+            warned_of_directory: AtomicBool::new(false),
+            known: Mutex::new(None),
+            held: Mutex::new(Weak::new()),
+        })
     }
 
     /// The path, absolute, with links unresolved.

@@ -3,10 +3,11 @@
 use super::{FileStore, failed, refused};
 use crate::sys;
 use kraube_core::machine::{StoreError, StoreErrorKind};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 const MAX_LINKS: usize = 16;
@@ -121,7 +122,7 @@ impl FileStore {
         create_dirs(dir).map_err(|error| failed("create the directory", dir, &error))?;
         let place = Place::of(&end)?;
         let dir = fs::metadata(&place.dir).map_err(|error| failed("look at", &place.dir, &error))?;
-        if sys::is_open_to_others(&dir) {
+        if sys::is_open_to_others(&dir) && !self.warned_of_directory.swap(true, Ordering::Relaxed) {
             tracing::warn!(directory = %place.dir.display(), "other users can replace the credentials in this directory");
         }
         end.check_replaceable(&dir)?;
@@ -172,7 +173,7 @@ impl End {
     pub(super) fn check_replaceable(&self, dir: &Metadata) -> Result<(), StoreError> {
         let Some(meta) = &self.meta else { return Ok(()) };
         let why = if !meta.is_file() {
-            "is not a regular file; remove it, or choose another path"
+            irregular(meta)
         } else if sys::has_other_names(&self.path, meta) {
             "is a hard link, and its other names would keep the old credentials; make it a symbolic link"
         } else if sys::is_mounted(&self.path, meta, dir) {
@@ -181,6 +182,14 @@ impl End {
             return Ok(());
         };
         Err(refused(StoreErrorKind::Irreplaceable, &self.path, why))
+    }
+}
+
+/// Why no credentials are kept in this, which is no regular file.
+pub(super) fn irregular(meta: &Metadata) -> &'static str {
+    match meta.is_dir() {
+        true => "is a directory; give the path of a file",
+        false => "is not a regular file; remove it, or choose another path",
     }
 }
 
@@ -193,8 +202,13 @@ pub(super) fn discard(path: &Path) {
     }
 }
 
-fn parts(path: &Path) -> Result<(&Path, &std::ffi::OsStr), StoreError> {
-    match (path.parent(), path.file_name()) {
+/// The last name, where it can be that of a file: `name/` and `name/.` are directories to the system.
+pub(super) fn file_name(path: &Path) -> Option<&OsStr> {
+    path.file_name().filter(|name| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()))
+}
+
+fn parts(path: &Path) -> Result<(&Path, &OsStr), StoreError> {
+    match (path.parent(), file_name(path)) {
         (Some(dir), Some(name)) => Ok((dir, name)),
         _ => Err(refused(StoreErrorKind::Irreplaceable, path, "names no file; mend the link")),
     }

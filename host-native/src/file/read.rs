@@ -1,8 +1,10 @@
 //! Reading: no lock, no cached file, nothing that can block.
 
+use super::place::irregular;
 use super::{FileStore, failed, refused};
 use crate::sys;
 use kraube_core::machine::{Blob, Revision, StoreError, StoreErrorKind};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -13,9 +15,9 @@ impl FileStore {
         match &end.meta {
             None => Ok(None),
             // Not even opened: opening a device can do something.
-            Some(meta) if !meta.is_file() => Err(not_a_file(&end.path)),
+            Some(meta) if !meta.is_file() => Err(not_a_file(&end.path, meta)),
             Some(meta) => {
-                if sys::is_wide(meta) && !self.warned.swap(true, Ordering::Relaxed) {
+                if sys::is_wide(meta) && !self.warned_of_file.swap(true, Ordering::Relaxed) {
                     tracing::warn!(path = %end.path.display(), "other users may read the credentials; the next write ends that");
                 }
                 load_file(&end.path)
@@ -38,7 +40,7 @@ fn load_file(path: &Path) -> Result<Option<Blob>, StoreError> {
     };
     let meta = file.metadata().map_err(|error| fail(&error))?;
     if !meta.is_file() {
-        return Err(not_a_file(path));
+        return Err(not_a_file(path, &meta));
     }
     // Room for all of it at once: a buffer that grows leaves copies of secrets behind.
     let size = usize::try_from(meta.len()).unwrap_or(usize::MAX).min(Blob::MAX);
@@ -53,6 +55,6 @@ fn load_file(path: &Path) -> Result<Option<Blob>, StoreError> {
     Ok(Some(blob))
 }
 
-fn not_a_file(path: &Path) -> StoreError {
-    refused(StoreErrorKind::Irreplaceable, path, "is not a regular file; remove it, or choose another path")
+fn not_a_file(path: &Path, meta: &Metadata) -> StoreError {
+    refused(StoreErrorKind::Irreplaceable, path, irregular(meta))
 }

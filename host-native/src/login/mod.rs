@@ -96,10 +96,10 @@ pub fn login(provider: &Provider, options: LoginOptions, prompt: &mut dyn Prompt
     for addr in loopback.iter().flat_map(|loopback| &loopback.bound) {
         prompt.event(Event::Listening { addr: *addr });
     }
-    prompt.event(Event::OpenThis { url: &url, redirect: &redirect });
     if let Some(why) = unavailable {
         prompt.event(Event::BrowserFailed { why });
     }
+    prompt.event(Event::OpenThis { url: &url, redirect: &redirect });
     if opens {
         let report = sender.clone();
         browser::open(&url, move |opened| drop(report.send(Arrival::Browser(opened))));
@@ -177,7 +177,7 @@ pub enum Event<'a> {
     },
     /// The browser was started.
     BrowserOpened,
-    /// No browser was started. The login still waits.
+    /// No browser was started. The login still waits. Where none is tried, that is known before there is a URL to open.
     BrowserFailed {
         /// Why, and what to do.
         why: &'a str,

@@ -46,7 +46,6 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
 #[cfg(unix)]
 fn become_command(mut command: Command) -> io::Result<Infallible> {
     use std::os::unix::process::CommandExt;
-    process::unblock_signals();
     Err(command.exec())
 }
 

@@ -42,6 +42,7 @@ fn tell(health: &Health) {
             let at = kraube::core::time::Timestamp(at);
             ui::say(format_args!("{state}: the token lives until {}", ui::date(at)));
         }
+        (None, _) if state == "unreadable" => ui::warn("unreadable: `kraube status` says why"),
         (None, _) => ui::warn(&format!("{state}: a person has to log in with `kraube login`")),
     }
 }

@@ -1,12 +1,11 @@
 //! `kraube login`: log in and store the credentials.
 
-use super::read_input;
+use super::read_secret;
 use crate::exit::{Code, Failed};
 use crate::process;
 use crate::ui;
 use kraube::core::login::Redirect;
 use kraube::core::provider::Provider;
-use kraube::core::secret::Secret;
 use kraube::login::{Event, Instructions, LoggedIn, LoginError, LoginOptions};
 use kraube::provider::Source;
 use qrcode::render::unicode::Dense1x2;
@@ -72,7 +71,7 @@ pub(crate) fn run(args: &Args, credentials: Option<&Path>) -> Result<Code, Faile
         (out, credentials) => out.or(credentials),
     };
     if args.finish {
-        let pasted = pasted()?;
+        let pasted = read_secret("the code, or the address of the page that the browser ended on")?;
         EXCHANGING.store(true, Ordering::SeqCst);
         return done(&kraube::login::finish(path, pasted.expose())?);
     }
@@ -117,19 +116,6 @@ fn start(provider: &Provider, path: Option<&Path>) -> Result<Code, Failed> {
          its standard input, within ten minutes",
     );
     Ok(Code::Ok)
-}
-
-/// Codes come on standard input: arguments can be seen by everybody on the machine.
-fn pasted() -> Result<Secret, Failed> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return read_input();
-    }
-    ui::say("Paste the code, or the address of the page that the browser ended on:");
-    let mut line = String::with_capacity(16 * 1024);
-    let read = stdin.read_line(&mut line);
-    let line = Secret::new(line);
-    read.map(|_| line).map_err(|error| Failed::of(Code::Error, &error))
 }
 
 fn show(event: Event<'_>, paste: bool) {

@@ -50,7 +50,7 @@ fn tell(revoked: &Revoked, unwanted: bool) {
         Revoked::Yes => ui::say("The server confirmed that it is revoked."),
         Revoked::NotAsked if unwanted => ui::say("The server was not told: its tokens live until they expire."),
         Revoked::NotAsked => ui::say(
-            "The server was not told, because it has no revocation endpoint or there was no refresh token: its tokens live until they expire.",
+            "The server was not told, because it has no revocation endpoint or no refresh token could be read: its tokens live until they expire.",
         ),
         Revoked::Unconfirmed(detail) => {
             ui::warn(&format!("the server did not confirm that it is revoked: {detail}"));

@@ -15,9 +15,10 @@ mod token;
 
 use crate::demo;
 use crate::exit::{Code, Failed, TABLE, end};
+use crate::ui;
 use clap::{Parser, Subcommand};
 use kraube::core::secret::Secret;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -104,11 +105,24 @@ fn credentials_of(profile: Option<&str>, credentials: Option<&Path>) -> Result<O
     }
 }
 
-/// A secret on standard input. More than is read here, no code and no token has.
+/// A secret on standard input: arguments can be seen by everybody on the machine. A person is asked for one line.
+fn read_secret(what: &str) -> Result<Secret, Failed> {
+    if !io::stdin().is_terminal() {
+        return read_input();
+    }
+    ui::say(format_args!("Paste {what}:"));
+    read(|text| io::stdin().read_line(text))
+}
+
+/// All of standard input. More than is read here, no code and no token has.
 fn read_input() -> Result<Secret, Failed> {
     const LONGEST: u64 = 1 << 20;
+    read(|text| io::stdin().lock().take(LONGEST).read_to_string(text))
+}
+
+fn read(read: impl FnOnce(&mut String) -> io::Result<usize>) -> Result<Secret, Failed> {
     let mut text = String::with_capacity(16 * 1024);
-    let read = io::stdin().lock().take(LONGEST).read_to_string(&mut text);
+    let read = read(&mut text);
     let secret = Secret::new(text);
     read.map_err(|error| Failed::new(Code::Error, "standard input cannot be read").caused_by(error))?;
     Ok(secret)

@@ -1,6 +1,6 @@
 //! `kraube token`: a living access token on standard output.
 
-use super::read_input;
+use super::read_secret;
 use crate::exit::{Code, Failed};
 use crate::process;
 use crate::ui;
@@ -224,7 +224,7 @@ pub(crate) fn expires_at(token: &Token) -> Timestamp {
 }
 
 fn read_rejected() -> Result<Secret, Failed> {
-    let whole = read_input()?;
+    let whole = read_secret("the token that was answered with 401")?;
     match whole.expose().trim() {
         "" => Err(Failed::new(Code::Usage, "there is no token on standard input")
             .hint("pass the token that was answered with 401: printf %s \"$token\" | kraube token --rejected")),
