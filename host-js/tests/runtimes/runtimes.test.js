@@ -45,6 +45,20 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual(results, { own: "another one", command: "unavailable" });
     });
 
+    test("a token from elsewhere can be rejected, whatever was rejected before", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const credentials = await server.login();
+      await place.store(credentials);
+      const own = { ...(await server.login()), accessToken: credentials.accessToken };
+      const options = { credentials: own, command: { command: kraube, credentials: place.file } };
+      assert.deepEqual(await scene("rejected_elsewhere", options, { env: place.env }), { own: false, command: false });
+    });
+
+    test("what a run brings that began before a login or a logout does not come back after it", { timeout: 60_000 }, async () => {
+      const [credentials, other] = [await server.login(), await server.login()];
+      assert.deepEqual(await scene("changed_in_mid_run", { credentials, other }), [other.accessToken, "logged_out"]);
+    });
+
     test("a token that is served in mid-run can be rejected", { timeout: 60_000 }, async () => {
       const { served, next } = await scene("rejected_in_mid_run", { credentials: await server.login() });
       assert.equal(served, "of another program");
@@ -75,6 +89,11 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       const { served, stored } = JSON.parse(stdout);
       assert.equal(stored, served);
       assert.match(stderr, /cannot be stored/);
+    });
+
+    test("a login that cannot be stored yet is the one that is served", { timeout: 60_000 }, async () => {
+      const [credentials, other] = [await server.login(), await server.login()];
+      assert.deepEqual(await scene("unsaved_login", { credentials, other }), { error: "unsaved", next: other.accessToken });
     });
 
     test("a call that cannot begin, or breaks down, loses neither the new tokens that are not stored yet nor their lock", { timeout: 60_000 }, async () => {
