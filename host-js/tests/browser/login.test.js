@@ -220,6 +220,12 @@ scene("an answer on another page than the redirect URI keeps the path of that pa
   assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
   assert.deepEqual(await arrive(new URL(answer.url()).search), { ok: "logged_in" });
   assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
+  // To a browser that looks like the name of another host.
+  const { error } = await page.evaluate(() => {
+    history.pushState(null, "", `${location.origin}//elsewhere/?code=x&state=y`);
+    return harness.told(() => harness.kraube.finishLogin(harness.source));
+  });
+  assert.deepEqual([error, page.url()], ["nothing_pending", `${own.pages.origin}//elsewhere/`]);
 });
 
 scene("a popup that the browser blocks is an error that says what to do", async (context) => {
