@@ -259,6 +259,32 @@ scene("closing the popup ends the login with an error of its own", async (contex
   assert.equal((await result()).error, "popup_closed");
 });
 
+scene("a signal ends the login in a popup, closes the window, and is let go", async (context) => {
+  const page = await open(context, own);
+  await page.evaluate((login) => {
+    harness.controller = new AbortController();
+    harness.listeners = 0;
+    const { signal } = harness.controller;
+    for (const [name, count] of [["addEventListener", 1], ["removeEventListener", -1]]) {
+      const method = signal[name].bind(signal);
+      signal[name] = (...parameters) => {
+        harness.listeners += count;
+        method(...parameters);
+      };
+    }
+    harness.popup({ ...login, signal });
+  }, own.login);
+  const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("#go")]);
+  await popup.waitForURL((url) => url.origin === own.pages.issuer);
+  const closed = popup.waitForEvent("close");
+  const result = await page.evaluate(async () => {
+    harness.controller.abort();
+    return [(await harness.result).error, harness.listeners];
+  });
+  assert.deepEqual(result, ["AbortError", 0]);
+  await closed;
+});
+
 scene("a redirect URI of another origin is refused before a window is of any use", async (context) => {
   const page = await open(context, own);
   const refused = {
