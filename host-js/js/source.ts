@@ -46,11 +46,12 @@ export class TokenSource implements Tokens {
   /** What can be told of the login by reading alone: no lock, no request, no change. */
   async status(): Promise<Status> {
     const core = await load();
-    const read = await this.#store.read().then(
-      (blob) => ({ blob }),
-      (error: unknown) => ({ error: storeError(error) }),
-    );
-    return core.status(read, Date.now(), this.#options.policy);
+    const { policy } = this.#options;
+    try {
+      return core.status({ blob: await this.#store.read() }, Date.now(), policy);
+    } catch (error) {
+      return core.status({ error: storeError(error) }, Date.now(), policy);
+    }
   }
 
   /**

@@ -222,6 +222,13 @@ const scenes = {
     return { count: oddities.length, failures: (await Promise.all(results)).filter(Boolean) };
   },
 
+  /** A store that reads what none can. */
+  async odd_read() {
+    const values = [null, undefined, 7, true, {}, new ArrayBuffer(2)];
+    const sources = values.map((value) => new TokenSource(Object.assign(ownStore(), { read: () => value })));
+    return Promise.all(sources.map(async (source) => (await source.status()).state));
+  },
+
   /** A lock that is none. */
   async odd_lock({ credentials }) {
     const results = [];

@@ -116,6 +116,10 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual([after.refresh_requests - before.refresh_requests, after.replays - before.replays], [count, 0]);
     });
 
+    test("whatever a store reads, the status tells it", { timeout: 60_000 }, async () => {
+      assert.deepEqual(await scene("odd_read", {}), ["logged_out", ...Array(5).fill("unreadable")]);
+    });
+
     test("a lock that is none is refused, and spends nothing", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const results = await scene("odd_lock", { credentials: { ...(await server.login()), expiresAt: 1 } });
