@@ -291,7 +291,7 @@ const scenes = {
     return { none, absent: await ask(null), longest: [...(await ask(1e300)), ...(await ask(Infinity))] };
   },
 
-  command_fails: (options) => told(new CommandSource(options).token()),
+  command_fails: ({ commands }) => Promise.all(commands.map((options) => told(new CommandSource(options).token()))),
 
   /** With no file left that this process may open. */
   async command_starved(options) {
