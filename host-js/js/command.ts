@@ -16,7 +16,8 @@ export interface CommandOptions {
 
 /**
  * Asks the `kraube` command (`kraube token`), which shares one login with every process of the machine. A token that has
- * more than the usual minute left is kept in memory, and callers who ask at the same time share one process.
+ * more than the usual minute left is kept in memory, and callers who ask at the same time share one process. Of its tokens it
+ * knows the expiry and the scope: `login`, `obtainedAt` and `stale` are `null`, and `via` is `"store"`.
  *
  * Its errors have what the exit code of the command tells: whatever a token is unavailable for, the code is `unavailable`,
  * the reason is in the message alone, and when to try again is not known. Where no such exit code came the code is
