@@ -21,7 +21,7 @@ after(async () => {
 afterEach(() => own.pages.set({ latency: 0, grace: null, accessLife: 3600_000, cors: true }));
 
 function scene(name, work) {
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: 300_000 }, async () => {
     const context = await person(browser);
     try {
       await work(context);
