@@ -1,10 +1,10 @@
 /** Tokens from the `kraube` command, for runtimes that cannot take the lock of the credentials file themselves. */
 import { spawn } from "node:child_process";
-import type { Core, Failure } from "./core.js";
+import type { Core, Failure, Ready } from "./core.js";
 import { KraubeError, load } from "./core.js";
-import type { TokenOptions, Tokens } from "./token.js";
-import { minValidOf, Token } from "./token.js";
-import { unless } from "./flight.js";
+import type { Flight } from "./flight.js";
+import { Newest } from "./newest.js";
+import type { Token, TokenOptions, Tokens } from "./token.js";
 
 /** Which command, and which login. */
 export interface CommandOptions {
@@ -16,7 +16,8 @@ export interface CommandOptions {
 
 /**
  * Asks the `kraube` command (`kraube token`), which shares one login with every process of the machine. A token that has
- * more than the usual minute left is kept in memory, and callers who ask at the same time share one process.
+ * more than the usual minute left is kept in memory, and callers who ask at the same time share one process. Of its tokens it
+ * knows the expiry and the scope: `login`, `obtainedAt` and `stale` are `null`, and `via` is `"store"`.
  *
  * Its errors have what the exit code of the command tells: whatever a token is unavailable for, the code is `unavailable`,
  * the reason is in the message alone, and when to try again is not known. Where no such exit code came the code is
@@ -26,49 +27,29 @@ export class CommandSource implements Tokens {
   readonly #command: string;
   readonly #arguments: string[];
   #core: Core | undefined;
-  #token: Token | null = null;
-  #rejected: string | null = null;
-  #asking: { minValid: number; rejected: string | null; answer: Promise<Token> } | null = null;
+  readonly #newest = new Newest(
+    (token, minValid) => this.#core?.isFresh(token, minValid),
+    (flight) => this.#ask(flight),
+  );
 
   constructor({ command = "kraube", credentials }: CommandOptions = {}) {
     this.#command = command;
     this.#arguments = credentials === undefined ? [] : ["--credentials", credentials];
   }
 
-  async token(options: TokenOptions = {}): Promise<Token> {
-    const { signal } = options;
-    const minValid = minValidOf(options);
-    for (;;) {
-      signal?.throwIfAborted();
-      if (this.#token !== null && this.#core?.isFresh(this.#token, minValid)) return this.#token;
-      const asking = (this.#asking ??= this.#ask(minValid, this.#rejected));
-      const serves = asking.rejected === this.#rejected && asking.minValid >= minValid;
-      if (serves) return unless(signal, asking.answer);
-      await unless(signal, asking.answer.then(nothing, nothing));
-    }
+  async token(options?: TokenOptions): Promise<Token> {
+    return this.#newest.token(options);
   }
 
   reject(token: Token | string): void {
-    const text = typeof token === "string" ? token : token.expose();
-    const newest = this.#token?.expose() ?? this.#rejected;
-    if (newest !== null && newest !== text) return;
-    this.#rejected = text;
-    this.#token = null;
+    this.#newest.reject(token);
   }
 
-  #ask(minValid: number, rejected: string | null) {
-    const answer = this.#run(minValid, rejected).finally(() => (this.#asking = null));
-    return { minValid, rejected, answer };
-  }
-
-  async #run(minValid: number, rejected: string | null): Promise<Token> {
+  async #ask({ minValid, rejected }: Flight): Promise<Ready> {
     this.#core ??= await load();
     const asked = minValid > 0 ? ["--min-valid", String(Math.ceil(minValid / 1000))] : [];
     const again = rejected === null ? [] : ["--rejected"];
-    const output = await run(this.#command, ["token", "--format", "json", ...this.#arguments, ...asked, ...again], rejected);
-    const token = new Token(read(output));
-    if (token.expose() !== this.#rejected) this.#token = token;
-    return token;
+    return read(await run(this.#command, ["token", "--format", "json", ...this.#arguments, ...asked, ...again], rejected));
   }
 }
 
@@ -134,11 +115,11 @@ function failure(status: number | null, text: string): KraubeError {
   return new KraubeError({ ...known, ...words, detail: null, retryAt: null, login: null });
 }
 
-function read(output: string) {
+function read(output: string): Ready {
   const { accessToken, expiresAt, scope } = parse(output);
   if (typeof accessToken !== "string" || typeof expiresAt !== "number") throw unreadable();
   const known = { accessToken, expiresAt, scope: typeof scope === "string" ? scope : null };
-  return { ...known, obtainedAt: null, login: null, short: false, stale: null, via: "store" as const };
+  return { ...known, obtainedAt: null, login: null, short: false, stale: null, via: "store" };
 }
 
 function parse(output: string): { accessToken?: unknown; expiresAt?: unknown; scope?: unknown } {

@@ -23,9 +23,9 @@ const LONGEST = 1024 * 1024;
  * looks the path up anew; but while a lock of this store is held, all of them stay with the file that was locked, wherever
  * the link leads meanwhile, and `held` says no once it leads elsewhere.
  *
- * Permissions: `--allow-read` and `--allow-write` for the **directory** of the file, `--allow-sys=uid`, and `--allow-net` for
- * the host of the token endpoint; where the path is not given, also
- * `--allow-env=KRAUBE_CREDENTIALS_PATH,XDG_CONFIG_HOME,HOME`.
+ * Permissions: `--allow-read` and `--allow-write` for the **directory** of the file, and where that or the file is a link, for
+ * the directory that it leads to as well; `--allow-sys=uid`, and `--allow-net` for the host of the token endpoint; where the path
+ * is not given, also `--allow-env=KRAUBE_CREDENTIALS_PATH,XDG_CONFIG_HOME,HOME`.
  *
  * Where the directory is missing it is created, of mode 0700, once there is something to store; one above it that is
  * missing as well has to be allowed too. A new directory is durable where Deno may read the one above it, and otherwise

@@ -127,8 +127,8 @@ export async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
 export function failed(doing: string, path: string, error: unknown): StoreFailure {
   if (error instanceof StoreFailure) return error;
   if (error instanceof Deno.errors.NotCapable) {
-    const advice = "run Deno with --allow-read and --allow-write for the directory of the credentials, and --allow-sys=uid";
-    return new StoreFailure("store_denied", `cannot ${doing} ${path}: Deno does not allow it; ${advice}`);
+    const advice = "run Deno with --allow-read and --allow-write for the directory of the credentials and for what its links lead to";
+    return new StoreFailure("store_denied", `cannot ${doing} ${path}: Deno does not allow it; ${advice}, and --allow-sys=uid`);
   }
   const { code = "", message = "it failed" } = (error ?? {}) as { code?: string; message?: string };
   const [kind, advice] = ADVICE[code] ?? (["store_io", ""] as const);

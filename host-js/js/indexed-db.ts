@@ -84,6 +84,5 @@ function open(): Promise<IDBDatabase> {
     request.onupgradeneeded = () => void request.result.createObjectStore(TABLE);
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error ?? new Error("the database cannot be opened"));
-    request.onblocked = () => reject(new Error("the database is held open by another version of this page"));
   });
 }

@@ -51,11 +51,11 @@ export async function loginWithPopup(source: TokenSource, options: PopupOptions)
   }
   try {
     const attempt = await begin(options);
-    const answers = listen(popup);
+    const answers = listen(popup, options);
     try {
       popup.location.replace(attempt.url);
       for (;;) {
-        const { query, take } = await answers.next(options);
+        const { query, take } = await answers.next();
         const verdict = await judge(attempt, query);
         if (verdict.type === "ignored") continue;
         take();
@@ -106,7 +106,7 @@ interface Answer {
 }
 
 /** The answers that arrive, one after the other; each comes by both ways and counts once. */
-function listen(popup: Window) {
+function listen(popup: Window, { signal, watchClosed = true }: PopupOptions) {
   const waiting: Answer[] = [];
   const seen = new Set<string>();
   const channel = open();
@@ -122,12 +122,14 @@ function listen(popup: Window) {
     if (event.origin !== location.origin || event.source !== popup) return;
     receive(event.data, (message) => popup.postMessage(message, location.origin));
   };
+  const aborted = () => wake();
+  signal?.addEventListener("abort", aborted);
   addEventListener("message", fromWindow);
   if (channel !== undefined) {
     channel.onmessage = (event) => receive(event.data, (message) => channel.postMessage(message));
   }
   return {
-    async next({ signal, watchClosed = true }: PopupOptions): Promise<Answer> {
+    async next(): Promise<Answer> {
       for (let closed = 0; ; ) {
         signal?.throwIfAborted();
         const answer = waiting.shift();
@@ -143,16 +145,15 @@ function listen(popup: Window) {
         }
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, GLANCE);
-          const woken = () => {
+          wake = () => {
             clearTimeout(timer);
             resolve();
           };
-          wake = woken;
-          signal?.addEventListener("abort", woken, { once: true });
         });
       }
     },
     stop() {
+      signal?.removeEventListener("abort", aborted);
       removeEventListener("message", fromWindow);
       channel?.close();
     },

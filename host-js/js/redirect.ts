@@ -54,8 +54,9 @@ export async function finishLogin(source: TokenSource): Promise<Finished> {
   const query = location.search;
   if (!isAnswer(query)) return "no_answer";
   const attempt = saved();
-  // Not `location.href`: its query is the answer.
-  history.replaceState(history.state, "", attempt !== null && isHere(attempt) ? attempt.redirectUri : location.pathname);
+  // Its path alone may begin like the name of another host.
+  const [page] = location.href.split(/[?#]/);
+  history.replaceState(history.state, "", attempt !== null && isHere(attempt) ? attempt.redirectUri : page);
   let error: unknown = new KraubeError({
     code: "nothing_pending",
     message: "no login was begun in this tab, or it was finished already",

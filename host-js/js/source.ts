@@ -1,15 +1,12 @@
-/**
- * What a program uses: {@link TokenSource}. It shares one run of the core among all who ask at the same time, and lets no
- * caller stop it.
- */
+/** What a program uses: {@link TokenSource}. */
 import type { Client, Core, Forgotten, InstallOptions, Policy, Ready, Status } from "./core.js";
 import { KraubeError, load, now } from "./core.js";
-import { Flight, unless } from "./flight.js";
+import type { Flight } from "./flight.js";
 import { MemoryStore } from "./memory.js";
+import { Newest } from "./newest.js";
 import type { Store } from "./store.js";
 import { storeError } from "./store.js";
-import type { TokenOptions, Tokens } from "./token.js";
-import { minValidOf, Token } from "./token.js";
+import type { Token, TokenOptions, Tokens } from "./token.js";
 import { run, runInTurn } from "./unsaved.js";
 
 /** What a source goes by, beside its store. */
@@ -30,11 +27,7 @@ export class TokenSource implements Tokens {
   readonly #store: Store;
   readonly #options: SourceOptions;
   #core: Core | undefined;
-  #token: Token | null = null;
-  #rejected: string | null = null;
-  /** The token that the newest one came after, whether that lives or is the rejected one. */
-  #before: string | null = null;
-  #flight: Flight | null = null;
+  #newest = this.#anew();
 
   /** By default the login is kept in the memory of this program. Nothing is read yet. */
   constructor(store: Store = new MemoryStore(), options: SourceOptions = {}) {
@@ -42,56 +35,38 @@ export class TokenSource implements Tokens {
     this.#options = options;
   }
 
-  async token(options: TokenOptions = {}): Promise<Token> {
-    const { signal } = options;
-    const minValid = minValidOf(options);
-    for (;;) {
-      signal?.throwIfAborted();
-      if (this.#token !== null && this.#core?.isFresh(this.#token, minValid, Date.now(), this.#options.policy)) {
-        return this.#token;
-      }
-      const flight = (this.#flight ??= this.#start(minValid));
-      const serves = flight.rejected === this.#rejected && flight.minValid >= minValid;
-      if (serves) return unless(signal, flight.answer());
-      await unless(signal, flight.ended);
-    }
+  async token(options?: TokenOptions): Promise<Token> {
+    return this.#newest.token(options);
   }
 
   reject(token: Token | string): void {
-    const text = typeof token === "string" ? token : token.expose();
-    if (this.#token !== null) {
-      if (this.#token.expose() !== text) return;
-    } else {
-      if (text === this.#before || text === this.#rejected) return;
-      // It is not known: it was served while a run was under way.
-      this.#before = this.#rejected;
-    }
-    this.#rejected = text;
-    this.#token = null;
+    this.#newest.reject(token);
   }
 
   /** What can be told of the login by reading alone: no lock, no request, no change. */
   async status(): Promise<Status> {
     const core = await load();
-    const read = await this.#store.read().then(
-      (blob) => ({ blob }),
-      (error: unknown) => ({ error: storeError(error) }),
-    );
-    return core.status(read, Date.now(), this.#options.policy);
+    const { policy } = this.#options;
+    try {
+      return core.status({ blob: await this.#store.read() }, Date.now(), policy);
+    } catch (error) {
+      return core.status({ error: storeError(error) }, Date.now(), policy);
+    }
   }
 
   /**
    * Stores a new login in place of the one that is there: credentials that the program has from elsewhere, or the code
    * that a login has brought.
    *
-   * @throws {KraubeError} Nothing was stored.
+   * @throws {KraubeError} Nothing was stored. Where that is `unsaved`, this program keeps the new login, serves it, and stores
+   *   it as soon as that works.
    */
   async install(login: NewLogin): Promise<void> {
     const core = await load();
     const outcome = await runInTurn(this.#store, (kept) => core.install({ new: login, ...this.#policy() }, now(), kept));
+    // Also where it cannot be stored yet: this program has it.
+    if (outcome.type !== "failed") this.#newest = this.#anew();
     if (outcome.type !== "installed") throw new KraubeError(outcome.error);
-    this.#rejected = null;
-    this.#token = null;
   }
 
   /**
@@ -102,25 +77,16 @@ export class TokenSource implements Tokens {
     const core = await load();
     const outcome = await runInTurn(this.#store, (kept) => core.forget({ revoke, ...this.#policy() }, now(), kept));
     if (outcome.type === "failed") throw new KraubeError(outcome.error);
-    this.#token = null;
+    this.#newest = this.#anew();
     return outcome;
   }
 
-  #keep(token: Token): void {
-    const newest = this.#token?.expose() ?? this.#rejected;
-    if (newest !== token.expose()) this.#before = newest;
-    this.#token = token;
-  }
-
-  #start(minValid: number): Flight {
-    const flight = new Flight(minValid, this.#rejected, async (flight) => {
-      const token = new Token(await this.#obtain(flight));
-      // It may have been rejected while the run was under way.
-      if (token.expose() !== this.#rejected) this.#keep(token);
-      return token;
-    });
-    void flight.ended.then(() => (this.#flight = null));
-    return flight;
+  /** With nothing in memory. What a run brings that has begun before is not kept. */
+  #anew(): Newest {
+    return new Newest(
+      (token, minValid) => this.#core?.isFresh(token, minValid, Date.now(), this.#options.policy),
+      (flight) => this.#obtain(flight),
+    );
   }
 
   /** One run, and a second one where somebody logged in anew meanwhile. */

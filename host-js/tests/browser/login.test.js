@@ -220,6 +220,12 @@ scene("an answer on another page than the redirect URI keeps the path of that pa
   assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
   assert.deepEqual(await arrive(new URL(answer.url()).search), { ok: "logged_in" });
   assert.equal(page.url(), `${own.pages.origin}/elsewhere/`);
+  // To a browser that looks like the name of another host.
+  const { error } = await page.evaluate(() => {
+    history.pushState(null, "", `${location.origin}//elsewhere/?code=x&state=y`);
+    return harness.told(() => harness.kraube.finishLogin(harness.source));
+  });
+  assert.deepEqual([error, page.url()], ["nothing_pending", `${own.pages.origin}//elsewhere/`]);
 });
 
 scene("a popup that the browser blocks is an error that says what to do", async (context) => {
@@ -251,6 +257,32 @@ scene("closing the popup ends the login with an error of its own", async (contex
   const { popup, result } = await beginPopup(page, own);
   await popup.close();
   assert.equal((await result()).error, "popup_closed");
+});
+
+scene("a signal ends the login in a popup, closes the window, and is let go", async (context) => {
+  const page = await open(context, own);
+  await page.evaluate((login) => {
+    harness.controller = new AbortController();
+    harness.listeners = 0;
+    const { signal } = harness.controller;
+    for (const [name, count] of [["addEventListener", 1], ["removeEventListener", -1]]) {
+      const method = signal[name].bind(signal);
+      signal[name] = (...parameters) => {
+        harness.listeners += count;
+        method(...parameters);
+      };
+    }
+    harness.popup({ ...login, signal });
+  }, own.login);
+  const [popup] = await Promise.all([page.waitForEvent("popup"), page.click("#go")]);
+  await popup.waitForURL((url) => url.origin === own.pages.issuer);
+  const closed = popup.waitForEvent("close");
+  const result = await page.evaluate(async () => {
+    harness.controller.abort();
+    return [(await harness.result).error, harness.listeners];
+  });
+  assert.deepEqual(result, ["AbortError", 0]);
+  await closed;
 });
 
 scene("a redirect URI of another origin is refused before a window is of any use", async (context) => {

@@ -34,9 +34,11 @@ async function perform(name: string, argument: any): Promise<unknown> {
       if (token instanceof Error) console.error(token.stack, token.message, token.cause);
       return null;
     }
-    /** How many files this process has open. */
-    case "files":
-      return [...Deno.readDirSync("/proc/self/fd")].length;
+    /** Which files of the directory this process has open. The runtime has others, and opens some whenever it likes. */
+    case "files": {
+      const directory = file.slice(0, file.lastIndexOf("/"));
+      return openFiles().filter((path) => path.startsWith(directory));
+    }
     /** Which files are made durable by a step. */
     case "durable": {
       const [open, paths] = [Deno.open, [] as (string | URL)[]];
@@ -115,6 +117,17 @@ async function perform(name: string, argument: any): Promise<unknown> {
     default:
       throw new Error(name);
   }
+}
+
+function openFiles() {
+  return [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      // It is closed by now.
+      return "";
+    }
+  });
 }
 
 function of(text: string) {

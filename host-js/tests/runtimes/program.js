@@ -36,6 +36,44 @@ const scenes = {
     return results;
   },
 
+  /** A resource has answered 401 to two tokens that this program has from elsewhere, the second of which is stored. */
+  async rejected_elsewhere({ credentials, command }) {
+    const own = new TokenSource(new MemoryStore(credentials), { policy: { rejectFloor: 0 } });
+    const results = {};
+    for (const [name, source] of Object.entries({ own, command: new CommandSource(command) })) {
+      for (const token of ["older", credentials.accessToken]) source.reject(token);
+      results[name] = (await source.token()).expose() === credentials.accessToken;
+    }
+    return results;
+  },
+
+  /** The login is another one, or ended, when an older run comes to its end. */
+  async changed_in_mid_run({ credentials, other }) {
+    const results = [];
+    const changes = [(source) => source.install({ type: "credentials", credentials: other }), (source) => source.logout({ revoke: false })];
+    for (const change of changes) {
+      const store = ownStore();
+      const source = new TokenSource(store);
+      await source.install({ type: "credentials", credentials });
+      const { read } = store;
+      const late = new Promise((resolve) => {
+        store.read = async () => {
+          const blob = await read();
+          store.read = read;
+          await new Promise((answer) => resolve(answer));
+          return blob;
+        };
+      });
+      const early = source.token();
+      const answer = await late;
+      await change(source);
+      answer();
+      await early;
+      results.push(await source.token().then((token) => token.expose(), (error) => error.code));
+    }
+    return results;
+  },
+
   /** A resource answers 401 to a token that another program has stored, and that was served since a refresh takes long. */
   async rejected_in_mid_run({ credentials }) {
     const store = ownStore();
@@ -89,6 +127,20 @@ const scenes = {
     const read = async () => JSON.parse(await store.read()).accessToken;
     while ((await read()) !== served) await new Promise((resolve) => setTimeout(resolve, 20));
     return { served, stored: await read() };
+  },
+
+  /** Another login that cannot be stored yet. */
+  async unsaved_login({ credentials, other }) {
+    const store = ownStore();
+    const source = new TokenSource(store, { policy: { saveTime: 50, savePause: 10 } });
+    await source.install({ type: "credentials", credentials });
+    await source.token();
+    const { write } = store;
+    store.write = () => Promise.reject(new StoreFailure("store_full", "no room"));
+    const { error } = await told(source.install({ type: "credentials", credentials: other }));
+    const next = (await source.token()).expose();
+    store.write = write;
+    return { error, next };
   },
 
   /** What cannot begin, or breaks down, while new tokens are stored nowhere. */
@@ -170,6 +222,13 @@ const scenes = {
     return { count: oddities.length, failures: (await Promise.all(results)).filter(Boolean) };
   },
 
+  /** A store that reads what none can. */
+  async odd_read() {
+    const values = [null, undefined, 7, true, {}, new ArrayBuffer(2)];
+    const sources = values.map((value) => new TokenSource(Object.assign(ownStore(), { read: () => value })));
+    return Promise.all(sources.map(async (source) => (await source.status()).state));
+  },
+
   /** A lock that is none. */
   async odd_lock({ credentials }) {
     const results = [];
@@ -232,7 +291,7 @@ const scenes = {
     return { none, absent: await ask(null), longest: [...(await ask(1e300)), ...(await ask(Infinity))] };
   },
 
-  command_fails: (options) => told(new CommandSource(options).token()),
+  command_fails: ({ commands }) => Promise.all(commands.map((options) => told(new CommandSource(options).token()))),
 
   /** With no file left that this process may open. */
   async command_starved(options) {

@@ -1,6 +1,6 @@
 // Node and Bun: the same program (`program.js`) in each, with the real command and the embedded server.
 import assert from "node:assert/strict";
-import { chmod, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -45,6 +45,20 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual(results, { own: "another one", command: "unavailable" });
     });
 
+    test("a token from elsewhere can be rejected, whatever was rejected before", { timeout: 60_000 }, async (context) => {
+      const place = await folder(context);
+      const credentials = await server.login();
+      await place.store(credentials);
+      const own = { ...(await server.login()), accessToken: credentials.accessToken };
+      const options = { credentials: own, command: { command: kraube, credentials: place.file } };
+      assert.deepEqual(await scene("rejected_elsewhere", options, { env: place.env }), { own: false, command: false });
+    });
+
+    test("what a run brings that began before a login or a logout does not come back after it", { timeout: 60_000 }, async () => {
+      const [credentials, other] = [await server.login(), await server.login()];
+      assert.deepEqual(await scene("changed_in_mid_run", { credentials, other }), [other.accessToken, "logged_out"]);
+    });
+
     test("a token that is served in mid-run can be rejected", { timeout: 60_000 }, async () => {
       const { served, next } = await scene("rejected_in_mid_run", { credentials: await server.login() });
       assert.equal(served, "of another program");
@@ -77,6 +91,11 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.match(stderr, /cannot be stored/);
     });
 
+    test("a login that cannot be stored yet is the one that is served", { timeout: 60_000 }, async () => {
+      const [credentials, other] = [await server.login(), await server.login()];
+      assert.deepEqual(await scene("unsaved_login", { credentials, other }), { error: "unsaved", next: other.accessToken });
+    });
+
     test("a call that cannot begin, or breaks down, loses neither the new tokens that are not stored yet nor their lock", { timeout: 60_000 }, async () => {
       const before = await server.counters();
       const options = { credentials: { ...(await server.login()), expiresAt: 1 } };
@@ -95,6 +114,10 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
       assert.deepEqual(failures, []);
       const after = await server.counters();
       assert.deepEqual([after.refresh_requests - before.refresh_requests, after.replays - before.replays], [count, 0]);
+    });
+
+    test("whatever a store reads, the status tells it", { timeout: 60_000 }, async () => {
+      assert.deepEqual(await scene("odd_read", {}), ["logged_out", ...Array(5).fill("unreadable")]);
     });
 
     test("a lock that is none is refused, and spends nothing", { timeout: 60_000 }, async () => {
@@ -131,15 +154,6 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
 
     test("what the command says is an error with a code and a hint", { timeout: 60_000 }, async (context) => {
       const place = await folder(context);
-      const { error, hint, type } = await scene("command_fails", { command: kraube, credentials: place.file }, { env: place.env });
-      assert.deepEqual([error, type], ["logged_out", "login_required"]);
-      assert.match(hint, /kraube login/);
-      const missing = await scene("command_fails", { command: join(place.path, "missing") });
-      assert.equal(missing.error, "command_missing");
-      // No program, and an argument that none can have.
-      for (const options of [{ command: place.path }, { command: kraube, credentials: "a\0b" }]) {
-        assert.equal((await scene("command_fails", options)).error, "command_not_run");
-      }
       const codes = {
         1: ["command_failed", null],
         4: ["logged_out", "login_required"],
@@ -149,18 +163,29 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
         8: ["account_changed", "account_changed"],
         9: ["unsaved", "unsaved"],
       };
-      for (const [status, expected] of Object.entries(codes)) {
-        const command = join(place.path, `ends-with-${status}`);
-        await writeFile(command, `#!/bin/sh\necho 'error: as it is' >&2\nexit ${status}\n`, { mode: 0o755 });
-        const { error, type, message } = await scene("command_fails", { command });
-        assert.deepEqual([error, type, message], [...expected, "as it is"], status);
-      }
-      const silent = join(place.path, "silent");
-      await writeFile(silent, "#!/bin/sh\necho not-json-but-a-secret\n");
-      await chmod(silent, 0o755);
-      const unreadable = await scene("command_fails", { command: silent });
+      const script = async (name, lines) => {
+        const command = join(place.path, name);
+        await writeFile(command, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
+        return { command };
+      };
+      const ending = Object.keys(codes).map((status) => script(`ends-with-${status}`, `echo 'error: as it is' >&2\nexit ${status}`));
+      const commands = [
+        { command: kraube, credentials: place.file },
+        await script("silent", "echo not-json-but-a-secret"),
+        { command: join(place.path, "missing") },
+        // No program, and an argument that none can have.
+        { command: place.path },
+        { command: kraube, credentials: "a\0b" },
+        ...(await Promise.all(ending)),
+      ];
+      const [absent, unreadable, missing, none, nul, ...ended] = await scene("command_fails", { commands }, { env: place.env });
+      assert.deepEqual([absent.error, absent.type], ["logged_out", "login_required"]);
+      assert.match(absent.hint, /kraube login/);
       assert.equal(unreadable.error, "command_unreadable");
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
+      assert.deepEqual([missing.error, none.error, nul.error], ["command_missing", "command_not_run", "command_not_run"]);
+      const expected = Object.values(codes).map((words) => [...words, "as it is"]);
+      assert.deepEqual(ended.map(({ error, type, message }) => [error, type, message]), expected);
     });
 
     test("a process that may open no more files gets an error, and goes on", { timeout: 60_000 }, async (context) => {
