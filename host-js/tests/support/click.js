@@ -4,10 +4,17 @@
  */
 import { chromium } from "playwright-core";
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+/** Longer than a busy machine takes for anything. */
+const PATIENCE = 240_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu"],
+  timeout: PATIENCE,
+});
 try {
   const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(PATIENCE);
   await page.goto(process.argv[2]);
   await page.getByPlaceholder("Enter any login").fill("somebody");
   await page.getByPlaceholder("and password").fill("anything");

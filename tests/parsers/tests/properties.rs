@@ -13,11 +13,13 @@ fn target(name: &str) -> &'static Target {
     TARGETS.iter().find(|target| target.name == name).expect("there is one")
 }
 
-/// The committed inputs.
+/// The committed inputs, in an order that is the same on every file system.
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
     let folder = format!("{}/../fuzz/corpus/{}", env!("CARGO_MANIFEST_DIR"), target.name);
     let files = fs::read_dir(folder).expect("each target has inputs");
-    files.map(|file| fs::read(file.expect("an entry").path()).expect("it can be read")).collect()
+    let mut paths: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).expect("it can be read")).collect()
 }
 
 fn words(target: &Target) -> impl Strategy<Value = Vec<u8>> + use<> {

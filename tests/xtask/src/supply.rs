@@ -11,12 +11,9 @@ const FEATURES: &[(&str, &str)] = &[
     ("kraube-core", "model,dpop"),
     ("kraube", ""),
     ("kraube-testserver", ""),
+    // Its other features choose what is built for wasm, where `cargo xtask wasi` builds each.
     ("kraube-wasi", ""),
     ("kraube-wasi", "cli"),
-    // What these choose is built for wasm; natively they change nothing.
-    ("kraube-wasi", "sans-io"),
-    ("kraube-wasi", "token-provider"),
-    ("kraube-bench", "wasi"),
 ];
 
 /// They run components, make them, or bind the package: their compilers come in several versions, and neither the libraries

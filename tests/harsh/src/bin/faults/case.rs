@@ -16,6 +16,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// For how long a server that forgives does so: so many cases at once can keep the next process waiting.
+const GRACE: Duration = Duration::from_secs(600);
+
 /// What happens at the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -180,7 +183,7 @@ fn members(record: &Value) -> [Option<&Value>; 4] {
 
 impl World {
     pub(crate) fn new(scene: &Scene, grace: bool) -> Result<Self> {
-        let grace = grace.then_some(Duration::from_secs(10));
+        let grace = grace.then_some(GRACE);
         let server = Server::spawn(Config { grace, ..Config::default() })?;
         let dir = kraube_harsh::directory()?;
         let place = dir.path().canonicalize()?.join("place");

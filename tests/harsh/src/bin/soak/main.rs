@@ -60,6 +60,9 @@ struct Arguments {
     /// Credentials files in each phase; each is shared by several processes.
     #[arg(long)]
     files: Option<usize>,
+    /// For so many seconds a server with a grace accepts the last token once more.
+    #[arg(long, default_value_t = 10)]
+    grace: u64,
     /// Ends each phase after so many minutes, whatever it has reached by then.
     #[arg(long)]
     minutes: Option<u64>,
@@ -82,6 +85,8 @@ struct Figures {
     drops: u64,
     kills: u64,
     files: usize,
+    /// For how long a server with a grace accepts the last token once more.
+    grace: Duration,
     /// The longest time for a phase.
     time: Duration,
 }
@@ -90,16 +95,17 @@ struct Figures {
 impl Arguments {
     fn figures(&self) -> Figures {
         let time = self.minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes.saturating_mul(60)));
+        let grace = Duration::from_secs(self.grace);
         let usual = match self.long {
-            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 16, time },
-            false => Figures { refreshes: 5_000, drops: 1_000, kills: 240, files: 8, time },
+            true => Figures { refreshes: 100_000, drops: 10_000, kills: 10_000, files: 16, grace, time },
+            false => Figures { refreshes: 5_000, drops: 1_000, kills: 240, files: 8, grace, time },
         };
         Figures {
             refreshes: self.refreshes.unwrap_or(usual.refreshes),
             drops: self.drops.unwrap_or(usual.drops),
             kills: self.kills.unwrap_or(usual.kills),
-            time,
             files: self.files.unwrap_or(usual.files).max(1),
+            ..usual
         }
     }
 }

@@ -12,12 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// For how long the server accepts the last token once more.
-const GRACE: Duration = Duration::from_secs(10);
 /// The server holds each answer back for this long, so that there is a window to be killed in.
 const LATENCY: Duration = Duration::from_millis(5);
 /// So many kills after one another may hit the window: each costs the next process the pause in which it lets a late
-/// request pass, and all of them have to fit into the grace.
+/// request pass, and all of them have to fit into a grace of 10 s.
 const CHAIN: u32 = 2;
 /// Kills of a round, after which all processes of the file are killed and what they left is looked at.
 const ROUND: u64 = 8;
@@ -25,10 +23,11 @@ const ROUND: u64 = 8;
 /// All phases, one after the other.
 pub(crate) fn all(figures: &Figures) -> Result<()> {
     let strict = figures.kills / 4;
+    let forgiving = format!("a server with {} s of grace, and kills", figures.grace.as_secs());
     let kept = [
         figures.refreshes == 0
             || phase("a strict server, and nobody is killed", Terms::Calm, figures, |lane| calm(lane, figures))?,
-        kills("a server with 10 s of grace, and kills", Terms::Grace, figures, figures.kills - strict)?,
+        kills(&forgiving, Terms::Grace, figures, figures.kills - strict)?,
         kills("a strict server, and kills", Terms::Strict, figures, strict)?,
     ];
     match kept.into_iter().all(|kept| kept) {
@@ -54,7 +53,7 @@ fn phase(
 ) -> Result<bool> {
     println!("{title}: {} files", figures.files);
     let begun = Instant::now();
-    let grace = (terms == Terms::Grace).then_some(GRACE);
+    let grace = (terms == Terms::Grace).then_some(figures.grace);
     let server = Server::spawn(Config { grace, latency: LATENCY, ..Config::default() })?;
     let events = server.events();
     let field = &Field::new(server);
