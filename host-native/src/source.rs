@@ -295,7 +295,8 @@ impl Options {
 /// Pins the login of the first token. Calls that were made before there was one may have met another login since.
 fn stay(pin: &OnceLock<Option<LoginId>>, token: &Token) -> Result<(), Error> {
     let login = &token.live().login;
-    match pin.get_or_init(|| login.clone()) == login {
+    let first = Baseline::Login(pin.get_or_init(|| login.clone()).clone());
+    match first.admits(login.as_ref()) {
         true => Ok(()),
         false => Err(Failure::AccountChanged { login: login.clone() }.into()),
     }

@@ -45,6 +45,17 @@ pub enum Baseline {
     Login(Option<LoginId>),
 }
 
+impl Baseline {
+    /// Whether a record of this login counts as the same one. A login id that has gone is the work of a program that drops
+    /// members it does not know, and says nothing.
+    pub fn admits(&self, login: Option<&LoginId>) -> bool {
+        match self {
+            Self::Login(baseline) => login.is_none() || login == baseline.as_ref(),
+            Self::FirstRead => true,
+        }
+    }
+}
+
 /// The machine; each of its transitions is a row of the table in the guide.
 #[derive(Debug)]
 #[cfg_attr(feature = "model", derive(Clone, PartialEq, Eq, Hash))]
@@ -241,14 +252,11 @@ impl Run {
         })
     }
 
-    /// Whether it is the login that this run began with. A login id that has gone is the work of a program that drops
-    /// members it does not know, and says nothing.
+    /// Whether it is the login that this run began with.
     fn same_account(&self, record: &Record) -> Result<(), Failure> {
-        match &self.wanted.baseline {
-            Baseline::Login(baseline) if record.login.is_some() && record.login != *baseline => {
-                Err(Failure::AccountChanged { login: record.login.clone() })
-            }
-            Baseline::Login(_) | Baseline::FirstRead => Ok(()),
+        match self.wanted.baseline.admits(record.login.as_ref()) {
+            true => Ok(()),
+            false => Err(Failure::AccountChanged { login: record.login.clone() }),
         }
     }
 
