@@ -11,7 +11,7 @@ use crate::worker::{Ask, Job, Reply, Worker, peek};
 use kraube_core::credential::{Baseline, Failure, Wanted};
 use kraube_core::policy::Policy;
 use kraube_core::provider::Client;
-use kraube_core::record::{Credentials, LoginId};
+use kraube_core::record::Credentials;
 use kraube_core::secret::Secret;
 use kraube_core::time::Millis;
 use std::fmt;
@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime};
 pub struct TokenSource {
     shared: Arc<Shared>,
     min_valid: Millis,
-    pin: Option<Arc<OnceLock<Option<LoginId>>>>,
+    pin: Option<Arc<OnceLock<Baseline>>>,
     /// Whether tokens that are bound to a key are of use: the caller makes a proof for each request.
     bound: bool,
 }
@@ -213,14 +213,14 @@ impl TokenSource {
         let live = self.shared.memory.load();
         let now = timestamp(SystemTime::now());
         let fresh = self.shared.policy.is_fresh(live.expires_at, live.obtained_at, self.min_valid, now);
-        let mine = self.pin.as_ref().is_none_or(|pin| pin.get() == Some(&live.login));
+        let stays = |baseline: &Baseline| baseline.admits(live.login.as_ref());
+        let mine = self.pin.as_ref().is_none_or(|pin| pin.get().is_some_and(stays));
         let token = Token::from_guard(live);
         (fresh && mine && token.is_of_use(self.bound)).then(|| token.asked(self.min_valid))
     }
 
     fn baseline(&self) -> Baseline {
-        let pinned = self.pin.as_ref().and_then(|pin| pin.get().cloned());
-        pinned.map_or(Baseline::FirstRead, Baseline::Login)
+        self.pin.as_ref().and_then(|pin| pin.get().cloned()).unwrap_or_default()
     }
 
     fn ask(&self, reply: Reply) -> Result<(), Error> {
@@ -293,10 +293,9 @@ impl Options {
 }
 
 /// Pins the login of the first token. Calls that were made before there was one may have met another login since.
-fn stay(pin: &OnceLock<Option<LoginId>>, token: &Token) -> Result<(), Error> {
+fn stay(pin: &OnceLock<Baseline>, token: &Token) -> Result<(), Error> {
     let login = &token.live().login;
-    let first = Baseline::Login(pin.get_or_init(|| login.clone()).clone());
-    match first.admits(login.as_ref()) {
+    match pin.get_or_init(|| Baseline::Login(login.clone())).admits(login.as_ref()) {
         true => Ok(()),
         false => Err(Failure::AccountChanged { login: login.clone() }.into()),
     }

@@ -3,7 +3,7 @@
 use crate::drive::timestamp;
 use crate::worker::Ask;
 use arc_swap::{ArcSwap, Guard};
-use kraube_core::credential::{Baseline, Failure, Ready};
+use kraube_core::credential::{Failure, Ready};
 use kraube_core::dpop::Binding;
 use kraube_core::policy::Policy;
 use kraube_core::record::LoginId;
@@ -99,10 +99,7 @@ impl Token {
 
     /// Whether it is of the login that a caller stays with, and not the one that was rejected.
     pub(crate) fn suits(&self, ask: &Ask) -> bool {
-        let mine = match &ask.baseline {
-            Baseline::FirstRead => true,
-            Baseline::Login(pinned) => *pinned == self.live.login,
-        };
+        let mine = ask.baseline.admits(self.live.login.as_ref());
         self.is_of_use(ask.bound) && mine && Some(self.live.access_token.fingerprint()) != ask.rejected
     }
 }

@@ -205,6 +205,21 @@ fn a_pinned_source_stays_with_its_login_and_others_go_on_with_the_new_one() {
     assert_eq!(scene.requests(), 0);
 }
 
+#[test]
+fn a_pinned_source_has_the_token_of_a_record_that_lost_its_login_id_in_memory_too() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    let pinned = scene.source().pin_login();
+    let old = pinned.blocking_token().expect("it lives");
+    let next = scene.server.issue_login();
+    scene.replace_without_lock(&next.refresh_token, &next.access_token, |json| {
+        json["kraube"].as_object_mut().expect("an object").remove("login");
+    });
+    pinned.reject(&old);
+    assert_eq!(pinned.blocking_token().expect("it says nothing of another login").expose(), next.access_token);
+    std::fs::remove_file(&scene.file).expect("it is ours");
+    assert_eq!(pinned.blocking_token().expect("it is in memory").expose(), next.access_token);
+}
+
 /// Whether it was woken.
 #[derive(Default)]
 struct Woken(AtomicBool);
