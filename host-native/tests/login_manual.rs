@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 fn standard() -> World {
     world(Config::default())
@@ -144,14 +145,25 @@ fn an_expired_login_is_said_and_swept() {
 fn files_that_are_no_login_are_left_alone() {
     let world = standard();
     let (pending, callback) = begun(&world);
-    for (name, text) in [("pending-x.json", "{"), ("pending-y.json", r#"{"version":99}"#), ("pending-z.txt", "")] {
-        std::fs::write(world.dir.path().join(name), text).expect("it is ours");
-    }
-    std::os::unix::fs::symlink("/dev/zero", world.dir.path().join("pending-w.json")).expect("a link");
+    let file = |name: &str| world.dir.path().join(name);
+    let of_ours = |digit: &str| file(&format!("pending-{}.json", digit.repeat(24)));
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    let write_old = |file: &Path, text: &str| {
+        std::fs::write(file, text).expect("it is ours");
+        let file = std::fs::File::options().write(true).open(file).expect("it is ours");
+        file.set_modified(two_days_ago).expect("it is ours");
+    };
+    let of_others = ["pending-x.json", "pending-orders.json", "pending-2026.json", "pending-.json", "pending-z.txt"];
+    of_others.iter().for_each(|name| write_old(&file(name), r#"{"version":98}"#));
+    std::fs::write(of_ours("0"), r#"{"version":99}"#).expect("it is ours");
+    std::os::unix::fs::symlink("/dev/zero", of_ours("1")).expect("a link");
+    // As a process leaves it that was killed while it wrote.
+    write_old(&of_ours("2"), "{");
     assert_eq!(end(&world, &parameter(&callback, "code").expect("sent")), Ok(()));
     assert!(!pending.exists());
     assert_eq!(end(&world, "a#b"), Err("pending_version"), "what is there and cannot be used is said");
-    assert_eq!(std::fs::read_dir(world.dir.path()).expect("it is ours").count(), 6);
+    assert!(of_others.iter().all(|name| file(name).exists()), "a file of others is gone");
+    assert!(of_ours("0").exists() && of_ours("1").is_symlink() && !of_ours("2").exists());
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub fn finish(path: Option<&Path>, pasted: &str) -> Result<LoggedIn, LoginError>
 
 const PREFIX: &str = "pending-";
 const SUFFIX: &str = ".json";
+/// The characters of a fingerprint.
+const STATE: usize = 24;
 
 /// A login that waits in a file.
 struct Waiting {
@@ -160,8 +162,7 @@ fn waiting(store: &FileStore, now: Timestamp) -> Result<Found, LoginError> {
         Err(error) => return Err(failed("look into", dir(store), &error)),
     };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        if !name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+        if !entry.file_name().to_str().is_some_and(is_of_ours) {
             continue;
         }
         let file = entry.path();
@@ -178,6 +179,12 @@ fn waiting(store: &FileStore, now: Timestamp) -> Result<Found, LoginError> {
         }
     }
     Ok(found)
+}
+
+/// Whether it is a name that [`start`] gives. The directory may be one where people keep files of similar names.
+fn is_of_ours(name: &str) -> bool {
+    let state = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    state.is_some_and(|state| state.len() == STATE && state.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// What a process that was killed has half written cannot be read, and ends by its age.
