@@ -41,7 +41,7 @@ Exit codes:
   6  the outcome of a refresh is unknown; ask again
   7  no token can be had now; nothing was spent, try again later
   8  somebody logged in anew meanwhile; ask again to use that login
-  9  new tokens were received and could not be stored
+  9  new tokens were received and could not be stored, and none is given out
 130  interrupted; a refresh that was under way was completed first";
 
 /// Why a command did not do what it was asked.
