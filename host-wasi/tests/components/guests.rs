@@ -68,6 +68,29 @@ fn a_wait_for_the_lock_that_was_given_up_takes_nothing() {
     assert_unlocked(&scene.file);
 }
 
+/// The host lends its store to another component.
+#[test]
+fn a_wait_for_the_lock_that_was_given_up_keeps_nobody_waiting() {
+    let scene = Scene::new(Config::default());
+    let holder = FileStore::open(&scene.file).expect("a path to a file");
+    let held = holder.lock(Duration::ZERO, None).expect("it is free");
+    let (waits, mut waiting) = mpsc::unbounded_channel();
+    let lent = Watched { it: FileStore::open(&scene.file).expect("a path to a file"), waits };
+    run(async {
+        let (mut store, it) = guest(Granted::login(scene.source(), lent), &GUEST).await;
+        tokio::select! {
+            answer = it.call_run(&mut store, "lock for ever", 0) => panic!("somebody holds it: {answer:?}"),
+            wait = waiting.recv() => wait.expect("the store is lent"),
+        }
+        let (mut store, it) = guest(store.into_data(), &GUEST).await;
+        // The given-up wait would go on for a minute.
+        let locked = tokio::time::timeout(Duration::from_secs(30), it.call_run(&mut store, "lock", 0)).await;
+        assert_eq!(locked.expect("it is one try").expect("no trap"), Err("timed out".into()));
+    });
+    drop(held);
+    assert_unlocked(&scene.file);
+}
+
 /// A wait on a thread of the host may outlive the component; what the component held does not live as long.
 #[test]
 fn a_wait_for_the_lock_keeps_no_lock() {
