@@ -325,6 +325,23 @@ fn a_late_rejection_does_not_bring_back_the_token_that_was_rejected_before() {
 }
 
 #[test]
+fn a_token_from_elsewhere_can_be_rejected_whatever_was_rejected_before() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    scene.replace_without_lock(&scene.login.refresh_token, "given elsewhere", |json| {
+        json["kraube"]["obtainedAt"] = (crate::scene::now() - HOUR).into();
+    });
+    run(async {
+        let (mut store, it) = provider(Granted::file(&scene.file), &PROVIDER).await;
+        for token in ["older", "given elsewhere"] {
+            it.reject(&mut store, token).await;
+        }
+        let token = it.token(&mut store).await.expect("no trap").expect("it is refreshed");
+        assert_eq!((token.value, scene.requests()), (scene.stored_access_token(), 1));
+    });
+    scene.assert_alive();
+}
+
+#[test]
 fn a_store_that_lies_makes_the_provider_fail_with_a_typed_error() {
     let scene = Scene::new(Config::default());
     let stored = Blob::new(std::fs::read(&scene.file).expect("it is there"));
