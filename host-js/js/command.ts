@@ -37,7 +37,7 @@ export class CommandSource implements Tokens {
     this.#arguments = credentials === undefined ? [] : ["--credentials", credentials];
   }
 
-  async token(options?: TokenOptions): Promise<Token> {
+  token(options?: TokenOptions): Promise<Token> {
     return this.#newest.token(options);
   }
 

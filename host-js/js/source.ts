@@ -35,7 +35,7 @@ export class TokenSource implements Tokens {
     this.#options = options;
   }
 
-  async token(options?: TokenOptions): Promise<Token> {
+  token(options?: TokenOptions): Promise<Token> {
     return this.#newest.token(options);
   }
 

@@ -76,6 +76,7 @@ function revisionOf(core: Core, blob: string | null): Revision | null {
 
 /** What the browser said, sorted by what people can do about it. */
 export function failure(error: unknown): StoreFailure {
+  if (error instanceof StoreFailure) return error;
   const name = error instanceof Error || error instanceof DOMException ? error.name : "";
   const detail = error instanceof Error ? `${name}: ${error.message}` : "the browser's storage failed";
   switch (name) {

@@ -91,3 +91,19 @@ test("a lock that cannot be used is let go, and said so", { timeout: 60_000 }, a
   });
   assert.deepEqual(results, [[true, "store_denied", false], [true, "store_io", false], [true, "store_io", false]]);
 });
+
+test("why a store cannot be read is said by who waits for its lock too", { timeout: 60_000 }, async () => {
+  const code = await page.evaluate(async () => {
+    const store = new harness.kraube.LocalStorageStore("a");
+    const held = await store.lock(0, null);
+    const { getItem } = Storage.prototype;
+    Storage.prototype.getItem = () => {
+      throw new DOMException("not here", "SecurityError");
+    };
+    const error = await store.lock(0, "0".repeat(64)).catch((error) => error);
+    Storage.prototype.getItem = getItem;
+    held.release();
+    return error.code;
+  });
+  assert.equal(code, "store_denied");
+});

@@ -1,5 +1,5 @@
 //! A store as it is lent to the components of one wasmtime store: the native store, the locks that they hold, and for
-//! asynchronous hosts a thread that blocks in their place.
+//! asynchronous hosts the threads that block in their place.
 
 use kraube::store::{Guard, NotLocked, Store};
 use kraube_core::machine::{Blob, Revision, StoreError, StoreErrorKind, WriteError};
@@ -66,15 +66,17 @@ impl LentStore {
         self.held.remove(&handle);
     }
 
-    /// Waits for the lock on the thread of this store. The wait may outlive this, and then keeps none of its locks: it
-    /// could not get one that it held itself.
+    /// Waits for the lock on a thread of its own. The wait may outlive the call, so no other work waits for it, and it keeps
+    /// none of the locks: it could not get one that it held itself.
     pub(super) fn acquire_on_thread(
-        &mut self,
+        &self,
         wait: u64,
         seen: Option<Revision>,
     ) -> wasmtime::Result<Answer<Result<Held, NotLocked>>> {
         let place = Place { store: Arc::clone(&self.store), held: Vec::new() };
-        self.on_thread_at(place, move |place| place.acquire(wait, seen))
+        let (job, answer) = job(place, move |place| place.acquire(wait, seen));
+        std::thread::Builder::new().name("kraube-lock".into()).spawn(job)?;
+        Ok(answer)
     }
 
     /// Does the work on the thread of this store. It is done to its end, also when the future is dropped.
@@ -82,14 +84,7 @@ impl LentStore {
         &mut self,
         work: impl FnOnce(&Place) -> R + Send + 'static,
     ) -> wasmtime::Result<Answer<R>> {
-        self.on_thread_at(self.place(), work)
-    }
-
-    fn on_thread_at<R: Send + 'static>(
-        &mut self,
-        place: Place,
-        work: impl FnOnce(&Place) -> R + Send + 'static,
-    ) -> wasmtime::Result<Answer<R>> {
+        let (job, answer) = job(self.place(), work);
         let thread = match &self.thread {
             Some(thread) => thread,
             None => {
@@ -99,12 +94,20 @@ impl LentStore {
                 self.thread.insert(jobs)
             }
         };
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let job: Job = Box::new(move || drop(answer.send(work(&place))));
-        let gone = || wasmtime::format_err!("the thread of the lent store has ended");
         thread.send(job).map_err(|_| gone())?;
-        Ok(Box::pin(async move { answered.await.map_err(|_| gone()) }))
+        Ok(answer)
     }
+}
+
+/// The work as a thread is given it, and what comes of it.
+fn job<R: Send + 'static>(place: Place, work: impl FnOnce(&Place) -> R + Send + 'static) -> (Job, Answer<R>) {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let job = move || drop(answer.send(work(&place)));
+    (Box::new(job), Box::pin(async move { answered.await.map_err(|_| gone()) }))
+}
+
+fn gone() -> wasmtime::Error {
+    wasmtime::format_err!("the thread of the lent store has ended")
 }
 
 /// The store and the locks under which something is done, so that they outlive it.

@@ -57,7 +57,8 @@ pub fn add_to_linker<T: 'static>(linker: &mut Linker<T>, lent: fn(&mut T) -> &mu
     })
 }
 
-/// For hosts that call components with async. Waiting for the lock and writing are done on a thread of the lent store.
+/// For hosts that call components with async. What blocks is done on a thread of the lent store, and each wait for the lock on
+/// one of its own: one that was given up ends by itself, within a minute, and keeps nothing waiting.
 ///
 /// # Errors
 /// The linker has the interface already.

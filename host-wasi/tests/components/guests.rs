@@ -68,6 +68,29 @@ fn a_wait_for_the_lock_that_was_given_up_takes_nothing() {
     assert_unlocked(&scene.file);
 }
 
+/// The host lends its store to another component.
+#[test]
+fn a_wait_for_the_lock_that_was_given_up_keeps_nobody_waiting() {
+    let scene = Scene::new(Config::default());
+    let holder = FileStore::open(&scene.file).expect("a path to a file");
+    let held = holder.lock(Duration::ZERO, None).expect("it is free");
+    let (waits, mut waiting) = mpsc::unbounded_channel();
+    let lent = Watched { it: FileStore::open(&scene.file).expect("a path to a file"), waits };
+    run(async {
+        let (mut store, it) = guest(Granted::login(scene.source(), lent), &GUEST).await;
+        tokio::select! {
+            answer = it.call_run(&mut store, "lock for ever", 0) => panic!("somebody holds it: {answer:?}"),
+            wait = waiting.recv() => wait.expect("the store is lent"),
+        }
+        let (mut store, it) = guest(store.into_data(), &GUEST).await;
+        // The given-up wait would go on for a minute.
+        let locked = tokio::time::timeout(Duration::from_secs(30), it.call_run(&mut store, "lock", 0)).await;
+        assert_eq!(locked.expect("it is one try").expect("no trap"), Err("timed out".into()));
+    });
+    drop(held);
+    assert_unlocked(&scene.file);
+}
+
 /// A wait on a thread of the host may outlive the component; what the component held does not live as long.
 #[test]
 fn a_wait_for_the_lock_keeps_no_lock() {
@@ -297,6 +320,23 @@ fn a_late_rejection_does_not_bring_back_the_token_that_was_rejected_before() {
         // The newest one is rejected as ever.
         it.reject(&mut store, &scene.stored_access_token()).await;
         assert_eq!(code(&it.token(&mut store).await.expect("no trap").expect_err("it is too young")), "too_soon");
+    });
+    scene.assert_alive();
+}
+
+#[test]
+fn a_token_from_elsewhere_can_be_rejected_whatever_was_rejected_before() {
+    let scene = Scene::with(Config::default(), Left::Much);
+    scene.replace_without_lock(&scene.login.refresh_token, "given elsewhere", |json| {
+        json["kraube"]["obtainedAt"] = (crate::scene::now() - HOUR).into();
+    });
+    run(async {
+        let (mut store, it) = provider(Granted::file(&scene.file), &PROVIDER).await;
+        for token in ["older", "given elsewhere"] {
+            it.reject(&mut store, token).await;
+        }
+        let token = it.token(&mut store).await.expect("no trap").expect("it is refreshed");
+        assert_eq!((token.value, scene.requests()), (scene.stored_access_token(), 1));
     });
     scene.assert_alive();
 }

@@ -27,12 +27,14 @@ struct State {
     live: Option<Ready>,
     /// The one that a resource has rejected, which does not come back.
     rejected: Option<Fingerprint>,
+    /// The token that the newest one came after, whether that lives or is the rejected one.
+    before: Option<Fingerprint>,
     /// New tokens that could not be stored, and the lock that keeps everybody else from spending what they replace.
     kept: Option<(Unsaved, Lock)>,
 }
 
 thread_local! {
-    static STATE: RefCell<State> = const { RefCell::new(State { live: None, rejected: None, kept: None }) };
+    static STATE: RefCell<State> = const { RefCell::new(State { live: None, rejected: None, before: None, kept: None }) };
 }
 
 impl tokens::Guest for Component {
@@ -84,20 +86,25 @@ impl State {
             Outcome::Failed(failure) => return Err(convert::failure(&failure)),
             _ => return Err(convert::unknown()),
         };
+        let newest = self.live.as_ref().map_or(self.rejected, |live| Some(live.access_token.fingerprint()));
+        if newest != Some(ready.access_token.fingerprint()) {
+            self.before = newest;
+        }
         self.live = Some(ready.clone());
         Ok(convert::token(ready))
     }
 
-    /// One that is not the newest any more is passed over. Where none lives, the newest is the one that was rejected last.
+    /// One that is not the newest any more is passed over; one that is not known is from elsewhere, and counts.
     fn reject(&mut self, value: &Secret) {
-        let is_newest = match &self.live {
-            Some(live) => live.access_token.same(value.expose()),
-            None => self.rejected.is_none(),
-        };
-        if is_newest {
-            self.rejected = Some(value.fingerprint());
-            self.live = None;
+        let token = Some(value.fingerprint());
+        match &self.live {
+            Some(live) if token == Some(live.access_token.fingerprint()) => {}
+            Some(_) => return,
+            None if token == self.before || token == self.rejected => return,
+            None => self.before = self.rejected,
         }
+        self.rejected = token;
+        self.live = None;
     }
 
     fn obtain(&mut self, wanted: Wanted) -> Outcome {
