@@ -181,16 +181,9 @@ impl Polling {
     ) -> Result<Polled, DeviceError> {
         if let Ok(response) = &answer {
             self.binding.iter_mut().for_each(|binding| binding.learn(response));
-            #[cfg(feature = "dpop")]
-            {
-                let wants = self.binding.is_some() && crate::dpop::wants_nonce(response);
-                if wants && !core::mem::replace(&mut self.with_nonce, true) {
-                    self.next = now.monotonic;
-                    return Ok(Polled::Pending(self));
-                }
-                self.with_nonce = wants;
-            }
         }
+        #[cfg(feature = "dpop")]
+        let again = core::mem::take(&mut self.with_nonce);
         let wait = match &answer {
             // A server that does not answer is asked less often.
             Err(_) => self.slower(),
@@ -200,6 +193,12 @@ impl Polling {
             Ok(response) => {
                 let code = slice::from_ref(&self.device_code);
                 let reading = token::read(&self.client, response, code, self.binding.is_some(), now);
+                #[cfg(feature = "dpop")]
+                if matches!(reading, Reading::UseNonce) && !again {
+                    self.with_nonce = true;
+                    self.next = now.monotonic;
+                    return Ok(Polled::Pending(self));
+                }
                 let error = read_error(&response.body);
                 // Some servers say it with the status of a success. What brings tokens is one.
                 match error.error.as_deref() {

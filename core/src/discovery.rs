@@ -4,8 +4,8 @@
 
 use crate::challenge::{self, Challenge};
 use crate::dpop::Demand;
-use crate::http::{Endpoint, EndpointError, Response, SendError};
-use crate::json;
+use crate::http::{Endpoint, EndpointError, SendError};
+use crate::json::{self, Members};
 use crate::login::OFFLINE_ACCESS;
 use crate::provider::{Provider, RedirectRules, TokenBody};
 use crate::text::displayable;
@@ -17,7 +17,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use serde::Deserialize;
 
 /// A search under way. One fetch is outstanding at a time.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ pub struct Fetched {
     pub status: u16,
     /// Each `WWW-Authenticate` header.
     pub www_authenticate: Vec<String>,
-    /// At most [`Response::MAX_BODY`] bytes, and one more where there were more.
+    /// At most [`Response::MAX_BODY`](crate::http::Response::MAX_BODY) bytes, and one more where there were more.
     pub body: Vec<u8>,
 }
 
@@ -138,11 +137,7 @@ impl Discovery {
     /// # Errors
     /// [`DiscoveryError::Address`]
     pub fn of_resource(resource: &str) -> Result<Next, DiscoveryError> {
-        // The canonical form has scheme and host in lower case (RFC 3986 section 6.2.2.1).
-        let authority = resource.find("://").map_or(0, |at| at + 3);
-        let path = resource[authority..].find(['/', '?']).map_or(resource.len(), |at| authority + at);
-        let canonical = resource[..path].to_ascii_lowercase() + &resource[path..];
-        let start = Endpoint::parse(&canonical)
+        let start = Endpoint::canonical(resource)
             .map_err(|why| DiscoveryError::Address { url: displayable(resource), why: Some(why) })?;
         Ok(Next::Fetch(Self { start: start.clone(), stage: Stage::Probe }, start))
     }
@@ -158,11 +153,11 @@ impl Discovery {
                 let fetched = answer.map_err(|error| unreachable(&start, error))?;
                 Self::probed(start, &fetched)
             }
-            Stage::Resource(asked, rest, scopes) => match document::<ResourceDocument>(&asked.url, answer)? {
+            Stage::Resource(asked, rest, scopes) => match document(&asked.url, answer, ResourceDocument::read)? {
                 Some(document) => Self::resource(start, &asked, document, scopes),
                 None => Self::ask(start, rest, scopes),
             },
-            Stage::Server(mut wanted, url, rest) => match document::<ServerDocument>(&url, answer)? {
+            Stage::Server(mut wanted, url, rest) => match document(&url, answer, ServerDocument::read)? {
                 Some(document) => Self::found(&start, wanted, document),
                 None => {
                     wanted.tried.push(url.as_str().into());
@@ -456,8 +451,7 @@ impl fmt::Display for DiscoveryError {
 
 impl core::error::Error for DiscoveryError {}
 
-/// RFC 8414 section 2. Other members are ignored.
-#[derive(Deserialize)]
+/// RFC 8414 section 2. Other members are passed over.
 struct ServerDocument {
     issuer: String,
     authorization_endpoint: Option<String>,
@@ -465,39 +459,73 @@ struct ServerDocument {
     revocation_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
     code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
     scopes_supported: Vec<String>,
-    #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
     pushed_authorization_request_endpoint: Option<String>,
-    #[serde(default)]
     require_pushed_authorization_requests: bool,
     registration_endpoint: Option<String>,
-    #[serde(default)]
     client_id_metadata_document_supported: bool,
 }
 
-/// RFC 9728 section 2. Other members are ignored.
-#[derive(Deserialize)]
+impl ServerDocument {
+    fn read(mut members: Members<'_>) -> Option<Self> {
+        let mut flag = |name| members.nullable(name, json::flag).unwrap_or_default();
+        let sends_iss = flag("authorization_response_iss_parameter_supported");
+        let requires_push = flag("require_pushed_authorization_requests");
+        let takes_document = flag("client_id_metadata_document_supported");
+        let document = Self {
+            issuer: members.text("issuer")?,
+            authorization_endpoint: members.text("authorization_endpoint"),
+            token_endpoint: members.text("token_endpoint"),
+            revocation_endpoint: members.text("revocation_endpoint"),
+            device_authorization_endpoint: members.text("device_authorization_endpoint"),
+            code_challenge_methods_supported: members.nullable("code_challenge_methods_supported", json::texts),
+            scopes_supported: members.nullable("scopes_supported", json::texts).unwrap_or_default(),
+            authorization_response_iss_parameter_supported: sends_iss,
+            pushed_authorization_request_endpoint: members.text("pushed_authorization_request_endpoint"),
+            require_pushed_authorization_requests: requires_push,
+            registration_endpoint: members.text("registration_endpoint"),
+            client_id_metadata_document_supported: takes_document,
+        };
+        members.fits().then_some(document)
+    }
+}
+
+/// RFC 9728 section 2. Other members are passed over.
 struct ResourceDocument {
     resource: String,
-    #[serde(default)]
     authorization_servers: Vec<String>,
-    #[serde(default)]
     scopes_supported: Vec<String>,
     #[cfg(feature = "dpop")]
-    #[serde(default)]
     dpop_bound_access_tokens_required: bool,
 }
 
+impl ResourceDocument {
+    fn read(mut members: Members<'_>) -> Option<Self> {
+        let mut texts = |name| members.nullable(name, json::texts).unwrap_or_default();
+        let (authorization_servers, scopes_supported) = (texts("authorization_servers"), texts("scopes_supported"));
+        let document = Self {
+            resource: members.text("resource")?,
+            authorization_servers,
+            scopes_supported,
+            #[cfg(feature = "dpop")]
+            dpop_bound_access_tokens_required: members
+                .nullable("dpop_bound_access_tokens_required", json::flag)
+                .unwrap_or_default(),
+        };
+        members.fits().then_some(document)
+    }
+}
+
 /// `None` where there is no such document here: an error of the client's side, or a page that is shown for everything.
-fn document<T: for<'de> Deserialize<'de>>(
+fn document<T>(
     url: &Endpoint,
     answer: Result<Fetched, SendError>,
+    read: fn(Members<'_>) -> Option<T>,
 ) -> Result<Option<T>, DiscoveryError> {
     let fetched = answer.map_err(|error| unreachable(url, error))?;
     match fetched.status {
-        200 if fetched.body.len() <= Response::MAX_BODY => Ok(json::document(&fetched.body)),
+        200 => Ok(Members::answer(&fetched.body).and_then(read)),
         429 | 500.. => {
             let detail = format!("HTTP status {}", fetched.status);
             Err(DiscoveryError::Unreachable { url: url.as_str().into(), detail })

@@ -82,6 +82,14 @@ impl Endpoint {
         }
     }
 
+    /// The same of a URL whose scheme and host may be in capitals; the canonical form has them in lower case (RFC 3986
+    /// section 6.2.2.1).
+    pub(crate) fn canonical(url: &str) -> Result<Self, EndpointError> {
+        let lower = Self::parse(&url.to_ascii_lowercase())?;
+        let origin = lower.origin();
+        Ok(Self([origin, &url[origin.len()..]].concat()))
+    }
+
     pub(crate) fn from_json(json: &str) -> Option<Self> {
         Self::parse(&json::text(json)?).ok()
     }
@@ -264,7 +272,7 @@ pub struct SendError {
     pub detail: String,
 }
 
-/// The three things a host may know about a request without an answer.
+/// What a host may know about a request without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendErrorKind {
     /// Name resolution, connection or TLS failed: the request never left.

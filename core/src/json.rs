@@ -1,4 +1,4 @@
-//! JSON objects that hold secrets: read member by member with the values untouched, written in one allocation of the
+//! JSON objects that may hold secrets: read member by member with the values untouched, written in one allocation of the
 //! right size. (`serde_json` would grow its buffer and leave copies of the secrets behind.)
 
 mod scan;
@@ -9,7 +9,6 @@ use crate::secret::Secret;
 use crate::text::hex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use serde::Deserialize;
 
 /// The value of a member.
 #[derive(Clone, Copy)]
@@ -35,6 +34,20 @@ pub(crate) fn object(members: &[(&str, Option<Value<'_>>)]) -> String {
             }
         }
         json.push("}");
+    })
+}
+
+/// A list of strings.
+pub(crate) fn strings<T: AsRef<str>>(texts: &[T]) -> String {
+    exactly(&|json| {
+        let mut before = "";
+        json.push("[");
+        for text in texts {
+            json.push(before);
+            before = ",";
+            push_string(json, text.as_ref());
+        }
+        json.push("]");
     })
 }
 
@@ -243,19 +256,6 @@ impl<'t> Writer<'t> {
     pub(crate) fn close(self, end: &str) {
         self.sink.push(end);
     }
-}
-
-/// Reads an object of no secrets into a struct; `None` where it does not fit. `serde` alone would take an array for one too, value by
-/// value.
-pub(crate) fn document<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
-    let is_object = bytes.trim_ascii_start().starts_with(b"{");
-    // The error of the parser is dropped: it would quote the value that it failed on, which may be a token.
-    if is_object { serde_json::from_slice(bytes).ok() } else { None }
-}
-
-/// The same of the body of an answer, where it is not too long to be one.
-pub(crate) fn answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    if body.len() <= Response::MAX_BODY { document(body) } else { None }
 }
 
 /// Appends a string as RFC 8259 section 7 writes it.

@@ -440,7 +440,7 @@ pub enum BeginError {
     MissingClientId(MissingClientId),
     /// The provider has no page that shows a code.
     NoManualRedirect,
-    /// The redirect URI is no URL of the loopback interface, or has a fragment.
+    /// The redirect URI is not of the loopback interface, where it has to be, is no URL that can be used, or has a fragment.
     InvalidRedirect,
     /// The provider is said to send `iss`, but its issuer is not known.
     IssuerUnknown,

@@ -2,7 +2,7 @@
 //! Metadata Document), registered now (RFC 7591), or, where none of these is possible, the person is asked.
 
 use crate::http::{Endpoint, EndpointError, Request, Response, SendError};
-use crate::json::{self, Value};
+use crate::json::{self, Members, Value};
 use crate::provider::{Client, LoopbackHost, Provider, RedirectRules};
 use crate::registrations::{Registered, Registrations};
 use crate::secret::{Fingerprint, Secret};
@@ -14,7 +14,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// The URL of a client's own metadata document, which is its client identifier: `https`, with a path, and without `.` and
 /// `..` in it (OAuth Client ID Metadata Document section 3).
@@ -102,19 +101,25 @@ impl Registration {
         if !matches!(response.status, 200 | 201) {
             return Err(RegistrationError::Refused(read_error(&response.body).detail(response.status, &[])));
         }
-        let document: Option<Document<'_>> = json::answer(&response.body);
-        let document = document.ok_or(RegistrationError::Unreadable)?;
+        // Other members of the document (section 3.2.1) are passed over.
+        let mut document = Members::answer(&response.body).ok_or(RegistrationError::Unreadable)?;
         let fits = |id: &String| !id.is_empty() && id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        let client_id = document.client_id.filter(fits).ok_or(RegistrationError::Unreadable)?;
-        // The server may change what was asked for (section 3.2.1), and a program on a person's machine keeps no secret.
-        if document.token_endpoint_auth_method.is_some_and(|method| method != "none") {
-            return Err(RegistrationError::NeedsSecret);
-        }
+        let client_id = document.text("client_id").filter(fits);
+        let auth_method = document.text("token_endpoint_auth_method");
         #[cfg(feature = "dpop")]
-        let dpop = self.provider.dpop.or(document.dpop_bound_access_tokens);
+        let dpop = {
+            // RFC 9449 section 5.2.
+            let bound = document.nullable("dpop_bound_access_tokens", json::flag);
+            self.provider.dpop.or(bound.unwrap_or_default())
+        };
         #[cfg(not(feature = "dpop"))]
         let dpop = self.provider.dpop;
-        let expires = document.client_secret_expires_at.and_then(|raw| raw.get().parse::<u64>().ok());
+        let expires: Option<u64> = document.take("client_secret_expires_at").and_then(json::whole);
+        let client_id = client_id.filter(|_| document.fits()).ok_or(RegistrationError::Unreadable)?;
+        // The server may change what was asked for (section 3.2.1), and a program on a person's machine keeps no secret.
+        if auth_method.is_some_and(|method| method != "none") {
+            return Err(RegistrationError::NeedsSecret);
+        }
         let expires = expires.filter(|seconds| *seconds > 0).map(|seconds| Timestamp(seconds.saturating_mul(1000)));
         let issuer = self.provider.issuer.clone();
         let kept = issuer.map(|issuer| Registered::new(issuer, self.asked, client_id.clone(), expires));
@@ -164,26 +169,13 @@ impl fmt::Display for RegistrationError {
 
 impl core::error::Error for RegistrationError {}
 
-/// RFC 7591 section 3.2.1. Other members are ignored.
-#[derive(Deserialize)]
-struct Document<'a> {
-    client_id: Option<String>,
-    token_endpoint_auth_method: Option<String>,
-    /// RFC 9449 section 5.2.
-    #[cfg(feature = "dpop")]
-    #[serde(default)]
-    dpop_bound_access_tokens: bool,
-    #[serde(borrow)]
-    client_secret_expires_at: Option<&'a RawValue>,
-}
-
 /// The metadata of this application (RFC 7591 section 2): a public client on a person's machine.
 fn registration(provider: &Provider) -> String {
     let device = provider.device_authorization_endpoint.as_ref().map(|_| crate::device::GRANT_TYPE);
     let grant_types: Vec<&str> = ["authorization_code", "refresh_token"].into_iter().chain(device).collect();
     let redirect_uris = redirect_uris(&provider.redirect, provider.manual_redirect.as_ref());
     let scope = provider.scopes.join(" ");
-    let (grant_types, redirect_uris) = (list(&grant_types), list(&redirect_uris));
+    let (grant_types, redirect_uris) = (json::strings(&grant_types), json::strings(&redirect_uris));
     let members = [
         ("client_name", Some(Value::Text("kraube"))),
         ("application_type", Some(Value::Text("native"))),
@@ -213,8 +205,4 @@ fn redirect_uris(rules: &RedirectRules, manual: Option<&Endpoint>) -> Vec<String
     }
     uris.extend(manual.map(|page| page.as_str().to_string()));
     uris
-}
-
-fn list<T: serde::Serialize>(values: &[T]) -> String {
-    serde_json::to_string(values).unwrap_or_default()
 }

@@ -1,35 +1,31 @@
 //! The registrations (RFC 7591) that were made, kept beyond the logins that use them: a stored document of its own. It holds
 //! nothing secret.
 
-use crate::json;
+use crate::json::{self, Members, Value};
 use crate::machine::Blob;
 use crate::provider::Client;
 use crate::secret::Fingerprint;
 use crate::time::Timestamp;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 /// The registrations at all servers, by their issuers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registrations {
     registrations: Vec<Registered>,
 }
 
 /// A registration that a server made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     issuer: String,
     /// Of the request: one for other scopes or redirect URIs asks for another client.
     asked: String,
     client_id: String,
     /// Unix milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
     /// A login has begun with it again. Until that one is done, the server may have forgotten the client, which a person may
     /// be told on a page that is never seen here.
-    #[serde(default)]
     under_way: bool,
 }
 
@@ -38,17 +34,44 @@ impl Registered {
         let expires_at = expires_at.map(|at| at.0);
         Self { issuer, asked: asked.to_string(), client_id, expires_at, under_way: false }
     }
+
+    fn from_json(json: &str) -> Option<Self> {
+        let mut members = Members::parse(json.as_bytes())?;
+        let registered = Self {
+            issuer: members.text("issuer")?,
+            asked: members.text("asked")?,
+            client_id: members.text("clientId")?,
+            expires_at: members.nullable("expiresAt", json::whole),
+            under_way: members.value("underWay", json::flag).unwrap_or_default(),
+        };
+        members.fits().then_some(registered)
+    }
+
+    fn to_json(&self) -> String {
+        let expires_at = self.expires_at.map(|at| at.to_string());
+        json::object(&[
+            ("issuer", Some(Value::Text(&self.issuer))),
+            ("asked", Some(Value::Text(&self.asked))),
+            ("clientId", Some(Value::Text(&self.client_id))),
+            ("expiresAt", expires_at.as_deref().map(Value::Json)),
+            ("underWay", Some(Value::Json(if self.under_way { "true" } else { "false" }))),
+        ])
+    }
 }
 
 impl Registrations {
     /// Reads stored bytes; `None`: they are no such document.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        json::document(bytes)
+        let mut members = Members::parse(bytes)?;
+        let all = json::list(members.take("registrations")?)?;
+        let registrations = all.map(Registered::from_json).collect::<Option<_>>()?;
+        members.fits().then_some(Self { registrations })
     }
 
     /// The bytes to store.
     pub fn to_blob(&self) -> Blob {
-        Blob::new(serde_json::to_vec_pretty(self).unwrap_or_default())
+        let all: Vec<String> = self.registrations.iter().map(Registered::to_json).collect();
+        Blob::new(["{\"registrations\": [\n", &all.join(",\n"), "\n]}\n"].concat().into_bytes())
     }
 
     /// Keeps a registration. One that it replaces stays known until a login is done: the stored login may be of that client.

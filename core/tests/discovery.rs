@@ -91,6 +91,49 @@ fn f8_the_endpoints_come_from_the_metadata() {
 }
 
 #[test]
+fn members_that_are_null_are_as_good_as_absent() {
+    let null = |mut document: Value, names: &[&str]| {
+        names.iter().for_each(|name| document[*name] = Value::Null);
+        self::document(&document)
+    };
+    let resource = json!({"resource": MCP, "authorization_servers": [ISSUER]});
+    let resource = null(resource, &["scopes_supported", "dpop_bound_access_tokens_required"]);
+    let flags = [
+        "authorization_response_iss_parameter_supported",
+        "require_pushed_authorization_requests",
+        "client_id_metadata_document_supported",
+    ];
+    let server = null(metadata(ISSUER), &[&flags[..], &["scopes_supported", "revocation_endpoint"]].concat());
+    let found = of_resource(MCP, &[(MCP_METADATA, resource), (AT_ROOT, server)]).expect("nothing is missing");
+    assert_eq!((found.scopes, found.server.sends_iss), (Vec::new(), false));
+}
+
+#[test]
+fn a_document_with_a_member_of_another_type_is_none() {
+    for (name, value) in [
+        ("issuer", json!(null)),
+        ("token_endpoint", json!(1)),
+        ("scopes_supported", json!("a")),
+        ("code_challenge_methods_supported", json!(["S256", 1])),
+        ("require_pushed_authorization_requests", json!("true")),
+    ] {
+        let network = [(AT_ROOT, with(metadata(ISSUER), name, value))];
+        assert_eq!(code(of_issuer(ISSUER, &network)), "no_server_metadata", "{name}");
+    }
+    let twice = document(&metadata(ISSUER)).body;
+    let twice = [b"{\"issuer\":\"https://auth.example\",", &twice[1..]].concat();
+    let network = [(AT_ROOT, Fetched { status: 200, body: twice, ..Fetched::default() })];
+    assert_eq!(code(of_issuer(ISSUER, &network)), "no_server_metadata");
+    for (name, value) in
+        [("resource", json!(null)), ("authorization_servers", json!(ISSUER)), ("scopes_supported", json!([1]))]
+    {
+        let resource = json!({"resource": MCP, "authorization_servers": [ISSUER]});
+        let network = [(MCP_METADATA, with(resource, name, value)), (AT_ROOT, document(&metadata(ISSUER)))];
+        assert_eq!(code(of_resource(MCP, &network)), "no_resource_metadata", "{name}");
+    }
+}
+
+#[test]
 fn a_refresh_token_is_asked_for_where_the_server_knows_that_scope() {
     let scopes = |needed: Value, known: Value| {
         let resource = json!({"resource": MCP, "authorization_servers": [ISSUER], "scopes_supported": needed});

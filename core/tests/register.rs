@@ -156,7 +156,18 @@ fn k1_what_the_server_gives_is_taken_and_a_refusal_says_what_to_do() {
         text.contains("invalid_redirect_uri") && text.contains("--client-id") && !text.contains('\u{1b}'),
         "{text}"
     );
-    for body in ["", "{}", "[]", r#"{"client_id": ""}"#, r#"{"client_id": 7}"#, r#"{"client_id": "\u0007"}"#] {
+    let null = r#"{"client_id": "new", "token_endpoint_auth_method": null, "dpop_bound_access_tokens": null}"#;
+    assert_eq!(answered(201, null).as_deref(), Ok("new"), "as good as absent");
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"client_id": ""}"#,
+        r#"{"client_id": 7}"#,
+        r#"{"client_id": "\u0007"}"#,
+        r#"{"client_id": "a", "client_id": "b"}"#,
+        r#"{"client_id": "a", "token_endpoint_auth_method": 7}"#,
+    ] {
         assert_eq!(answered(201, body), Err(RegistrationError::Unreadable), "{body}");
     }
     let error = SendError { kind: SendErrorKind::NotSent, detail: "no route".into() };
@@ -235,7 +246,18 @@ fn k1_a_registration_that_may_be_void_is_made_anew() {
         assert_eq!(begun(&mut kept, provider(), None, &answer), None);
         assert_eq!(begun(&mut kept, provider(), None, &answer).is_some(), good, "{expires}");
     }
-    assert_eq!(Registrations::parse(b"{"), None);
+    let kept = |one: &str| Registrations::parse(format!(r#"{{"registrations": [{one}]}}"#).as_bytes());
+    let one = r#"{"issuer": "i", "asked": "a", "clientId": "c"}"#;
+    assert!(kept(one).is_some() && kept("").is_some());
+    for part in [r#""issuer": "i", "#, r#""asked": "a", "#, r#", "clientId": "c""#] {
+        assert_eq!(kept(&one.replace(part, "")), None, "without {part}");
+    }
+    for more in [r#""underWay": 1"#, r#""expiresAt": "soon""#, r#""issuer": "i""#] {
+        assert_eq!(kept(&one.replace('}', &format!(", {more}}}"))), None, "{more}");
+    }
+    for bad in [&b"{"[..], b"{}", b"[]", br#"{"registrations": 1}"#, br#"{"registrations": [], "registrations": []}"#] {
+        assert_eq!(Registrations::parse(bad), None);
+    }
 }
 
 #[test]
