@@ -214,6 +214,11 @@ fn logins_and_logouts() -> Vec<Config> {
             ticks: 1,
             ..faults
         }),
+        Config::new("login over what cannot be read", &[&[SAVE, GET], &[FORCE]]).faults(Faults {
+            writes: 1,
+            reads: 1,
+            ..NONE
+        }),
         Config::new("2 logouts, refreshes", &[force, &[FORGET], &[FORGET, GET]]).long().faults(faults),
     ]
 }

@@ -80,8 +80,10 @@ pub(crate) struct Facts {
     pub(crate) sent: Option<Token>,
     /// The family that it saw first.
     pub(crate) saw: Option<u8>,
-    /// The family that it could read last; `None` where nothing was stored.
+    /// The family that it could read last, or that was there when it could not read yet; `None` where nothing was stored.
     pub(crate) over: Option<u8>,
+    /// It could read what is stored, or that nothing is.
+    looked: bool,
 }
 
 impl Facts {
@@ -94,6 +96,14 @@ impl Facts {
         self.saw = self.saw.or(file.and_then(|file| file.refresh).map(|(family, _)| family));
         if file.is_none_or(|file| file.others.is_some()) {
             self.over = file.and_then(|file| file.access).map(|(family, _)| family);
+            self.looked = true;
+        }
+    }
+
+    /// A read has failed.
+    pub(crate) fn cannot_read(&mut self, there: Option<&Stored>) {
+        if !self.looked {
+            self.over = there.and_then(|file| file.access).map(|(family, _)| family);
         }
     }
 }

@@ -96,6 +96,8 @@ impl World {
     fn read(&mut self, p: u8) {
         if self.chance(self.plan.failing_reads) {
             self.count("read failed");
+            let there = self.disk.visible().cloned();
+            self.process(p).facts.cannot_read(there.as_deref());
             return self.hand(p, Input::Read(Err(trouble("input/output error"))));
         }
         let file = match (self.mistake, &self.process(p).cache) {

@@ -122,6 +122,8 @@ impl World {
             }
             Choice::FailRead(p) => {
                 self.left.reads -= 1;
+                let there = self.visible().cloned();
+                self.process_mut(p).facts.cannot_read(there.as_deref());
                 self.step(p, Input::Read(Err(unlucky("no read"))));
             }
             Choice::FailWrite { process: p, visible } => {
