@@ -31,7 +31,8 @@ pub fn default_credentials_path() -> Result<PathBuf, PathError> {
 ///
 /// # Errors
 /// [`PathError::Profile`]: the name has other characters than `a` to `z`, digits, `-` and `_`, begins with neither letter
-/// nor digit, or is longer than 64. Those are the names that are the same, and allowed, on every file system.
+/// nor digit, is longer than 64, or is that of a device on Windows. The others are the same, and allowed, on every file
+/// system.
 pub fn profile_path(name: &str) -> Result<PathBuf, PathError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let good = name.len() <= 64 && name.chars().all(plain) && !name.starts_with(['-', '_']) && !name.is_empty();

@@ -132,13 +132,18 @@ pub(crate) fn search(source: Source<'_>) -> Result<Found, DiscoveryError> {
 
 /// Sees to a client identifier for a provider that has none: that of the login which is stored, where it is of the same
 /// issuer; the document that `client_id_metadata_document` of [`FILE`] names, where the server takes one; or a
-/// registration (RFC 7591), where the server has an endpoint for it. That is kept in `registrations.json` beside the default
-/// credentials, beyond a logout; it is made anew once it has expired, or where the last login with it came to no end. Where nothing of this is possible, the provider comes
-/// back as it is, and a login with it fails and says what to do. Blocks.
+/// registration (RFC 7591), where the server has an endpoint for it. That is kept in `registrations.json` beside the
+/// credentials, or the default ones where these are of a profile, beyond a logout; it is made anew once it has expired, or
+/// where the last login with it came to no end. Where nothing of this is possible, the provider comes back as it is, and a
+/// login with it fails and says what to do. Blocks.
 ///
 /// # Errors
 /// [`ProviderError`]; [`ProviderError::Registration`] where the server does not register the application.
 pub fn identify(provider: Provider, path: Option<&Path>) -> Result<Provider, ProviderError> {
+    // Nothing is read for one that has a client identifier.
+    if provider.client().is_ok() {
+        return Ok(provider);
+    }
     let (file, text) = own(path)?;
     let document = parse(&file, &text)?.client_id_metadata_document;
     let stored = crate::status(path).ok().and_then(|status| status.client);

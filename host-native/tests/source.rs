@@ -247,8 +247,7 @@ fn calls_that_were_made_before_a_pinned_source_met_its_login_get_no_token_of_ano
     };
     let spoil = Arc::new(Spoil { read: Box::new(read), ..Spoil::default() });
     let store = Spoilt { inner: FileStore::open(&scene.file).expect("a path"), spoil };
-    let patient = Policy { patience: Millis::from_secs(60), ..quick() };
-    let source = TokenSource::from_store(store, options(patient)).pin_login();
+    let source = TokenSource::from_store(store, options(quick())).pin_login();
     // It lives, and nothing better is to be had.
     scene.server.inject(Fault::before(FaultKind::retry_after(429, "60")));
     scene.gate.close();
@@ -466,10 +465,14 @@ fn the_last_source_may_be_dropped_by_a_waker() {
     scene.assert_alive();
 }
 
+fn impatient() -> Policy {
+    Policy { patience: Millis(100), ..quick() }
+}
+
 #[test]
 fn who_has_a_living_token_does_not_wait_for_a_server_that_hangs() {
     let scene = Scene::with(Config::default(), Left::Little);
-    let source = scene.source();
+    let source = scene.source_by(impatient());
     scene.gate.close();
     let first = source.blocking_token().expect("it lives");
     scene.wait_for_rotation();
@@ -489,7 +492,7 @@ fn who_has_a_living_token_does_not_wait_for_a_server_that_hangs() {
 #[test]
 fn who_has_a_living_token_does_not_wait_for_the_background_either() {
     let scene = Scene::with(Config::default(), Left::Little);
-    let source = scene.source();
+    let source = scene.source_by(impatient());
     scene.gate.close();
     source.keep_fresh().expect("there is a thread");
     scene.wait_for_rotation();

@@ -241,6 +241,18 @@ fn a_client_id_in_the_file_is_for_its_issuer_alone() {
 }
 
 #[test]
+fn a_login_with_a_client_id_needs_no_registrations() {
+    let world = World::new();
+    let issuer = world.server.issuer();
+    let file = world.home().join("registrations.json");
+    std::fs::write(&file, "[\"of another program\"]").expect("written");
+    let args = ["login", "--issuer", &issuer, "--client-id", "mine", "--start", "--out", "mine.json"];
+    let begun = world.run(&args);
+    assert_eq!(begun.code, 0, "{begun:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "[\"of another program\"]");
+}
+
+#[test]
 fn a_server_is_found_by_a_resource_and_tokens_are_for_that() {
     let world = World::new();
     let resource = format!("{}/resource", world.server.issuer());
