@@ -1,11 +1,10 @@
 //! Requests to end, by Ctrl-C or a signal: how the command answers them.
 
 use crate::run::say;
+use crate::signals::on_request;
 use kraube::core::policy::Policy;
 use kraube::core::status::{State, Status};
 use kraube::store::{FileStore, NotLocked, Store as _};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use nix::sys::signal::{SigSet, Signal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,43 +52,6 @@ fn settles(path: &Path, store: &FileStore, wait: Duration) -> bool {
             Err(_) => return false,
         }
     }
-}
-
-fn on_request(asked: impl Fn() + Clone + Send + 'static) {
-    // Where signals are ignored, as under `nohup`, they stay ignored; and this handles all of them or none.
-    let handler = asked.clone();
-    if ctrlc::try_set_handler(handler).is_err() {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        wait_for_the_others(asked);
-    }
-}
-
-/// Waits for those requests to end that are not ignored. They are blocked in this thread, and in all that it starts from
-/// now on.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn wait_for_the_others(asked: impl Fn() + Send + 'static) {
-    let Some(ignored) = ignored_signals() else { return };
-    let not_ignored = |signal: &Signal| ignored & (1 << (*signal as u32 - 1)) == 0;
-    let others: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(not_ignored).collect();
-    if others.thread_block().is_err() {
-        return;
-    }
-    let waiting = move || {
-        while others.wait().is_ok() {
-            asked();
-        }
-    };
-    if std::thread::Builder::new().spawn(waiting).is_err() {
-        let _ = others.thread_unblock();
-    }
-}
-
-/// A bit for each, the lowest for signal 1.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn ignored_signals() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(ignored.trim(), 16).ok()
 }
 
 fn end() {

@@ -6,6 +6,8 @@ mod host;
 mod interrupt;
 #[cfg(not(target_family = "wasm"))]
 mod run;
+#[cfg(not(target_family = "wasm"))]
+mod signals;
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {

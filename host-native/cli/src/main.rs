@@ -5,6 +5,7 @@ mod demo;
 mod exit;
 mod log;
 mod process;
+mod signals;
 mod ui;
 
 use std::process::ExitCode;

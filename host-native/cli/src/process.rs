@@ -1,18 +1,9 @@
 //! What the command asks of the system for its own process.
 
 use crate::exit::{Code, Failed};
+use crate::signals::on_request;
 use crate::ui;
-#[cfg(unix)]
-use nix::{
-    errno::Errno,
-    libc,
-    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
-};
-#[cfg(unix)]
-use std::io::{self, PipeWriter, Read, Write};
 use std::sync::Arc;
-#[cfg(unix)]
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -62,66 +53,6 @@ pub(crate) fn tell_when_to_end(tell: impl Fn() + Clone + Send + 'static) {
         }
         tell();
     });
-}
-
-fn on_request(interrupted: impl Fn() + Clone + Send + 'static) {
-    // Where signals are ignored, as under `nohup`, they stay ignored, also for what an `exec` starts; and this handles all
-    // of them or none.
-    let handler = interrupted.clone();
-    if ctrlc::try_set_handler(handler).is_err() {
-        #[cfg(unix)]
-        wait_for_the_others(interrupted);
-    }
-}
-
-/// The signals that ask a process to end.
-#[cfg(unix)]
-const TO_END: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-
-/// Where the handler notes each of them, to be read by the thread that waits.
-#[cfg(unix)]
-static NOTES: OnceLock<PipeWriter> = OnceLock::new();
-
-/// Waits for those requests to end that are not ignored. They are handled and not blocked: what this process starts, or
-/// becomes, inherits no handler.
-#[cfg(unix)]
-#[allow(unsafe_code, reason = "nothing that is safe gives the system a handler")]
-fn wait_for_the_others(interrupted: impl Fn() + Send + 'static) {
-    let Ok((mut notes, writer)) = io::pipe() else { return };
-    let waiting = move || {
-        while notes.read_exact(&mut [0]).is_ok() {
-            interrupted();
-        }
-    };
-    if NOTES.set(writer).is_err() || std::thread::Builder::new().spawn(waiting).is_err() {
-        return;
-    }
-    let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
-    for signal in TO_END.into_iter().filter(|signal| !is_ignored(*signal)) {
-        // SAFETY: the handler makes one system call, and leaves `errno` as it was.
-        let _ = unsafe { sigaction(signal, &action) };
-    }
-}
-
-#[cfg(unix)]
-extern "C" fn note(_: libc::c_int) {
-    let errno = Errno::last_raw();
-    if let Some(mut notes) = NOTES.get() {
-        let _ = notes.write(&[0]);
-    }
-    Errno::set_raw(errno);
-}
-
-#[cfg(unix)]
-#[allow(unsafe_code, reason = "nothing that is safe asks the system for this")]
-fn is_ignored(signal: Signal) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action the call changes nothing; the present one is written to `action`, whose zero bytes are a
-    // value of it in any case.
-    unsafe {
-        libc::sigaction(signal as libc::c_int, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init().sa_sigaction == libc::SIG_IGN
-    }
 }
 
 /// An error where a request to end has come.

@@ -1,0 +1,1 @@
+../../host-native/cli/src/signals.rs
