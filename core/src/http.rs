@@ -198,7 +198,7 @@ pub struct Request {
     /// The body. It holds secrets.
     pub body: Secret,
     /// Where the tokens of the login are bound to a key: the host adds a `DPoP` header field with a
-    /// [proof](Binding::proof) that it signs, made for this request alone, each time it is sent.
+    /// [proof](crate::dpop) that it signs, made for this request alone, each time it is sent.
     pub binding: Option<Binding>,
 }
 

@@ -73,7 +73,7 @@ mod on {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use kraube_core::credential::{Install, NewLogin};
-    use kraube_core::device::{Device, Polled, Polling};
+    use kraube_core::device::{Device, DeviceError, Polled, Polling};
     use kraube_core::dpop::{Binding, Call, Demand, Key, Nonce, Repeat, Repeats, TargetError};
     use kraube_core::http::{Endpoint, Request, Response};
     use kraube_core::login::{Callback, Login, Pending, Redirect, Verdict};
@@ -300,6 +300,15 @@ mod on {
             panic!("it goes on")
         };
         assert_eq!(polling.wait(now()), Some(Millis(5000)));
+        let again = |polling: Polling, body: &str| polling.receive(replied(400, body), Timestamp(0), now());
+        let Ok(Polled::Pending(polling)) = again(polling, WANTS_NONCE) else { panic!("it goes on") };
+        // Once for each poll that is answered otherwise.
+        let Ok(Polled::Pending(polling)) = again(polling, r#"{"error":"authorization_pending"}"#) else {
+            panic!("it goes on")
+        };
+        let Ok(Polled::Pending(polling)) = again(polling, WANTS_NONCE) else { panic!("it goes on") };
+        let refused = again(polling, WANTS_NONCE).expect_err("a nonce that is never right");
+        assert_eq!(refused, DeviceError::Refused("use_dpop_nonce".into()));
         assert!(receive(free, WANTS_NONCE).is_err(), "nothing can be proved without a key");
     }
 
