@@ -29,8 +29,12 @@ pub fn save_credentials(path: Option<&Path>, credentials: &Credentials) -> Resul
 /// # Errors
 /// The path cannot be told or used.
 pub fn status(path: Option<&Path>) -> Result<Status, Error> {
-    let read = open(path)?.read();
-    Ok(judge(read, &Policy::default(), timestamp(SystemTime::now())))
+    Ok(look(&open(path)?))
+}
+
+/// The same of a store that is open already, which warns of what is wrong with it once.
+pub(crate) fn look(store: &FileStore) -> Status {
+    judge(store.read(), &Policy::default(), timestamp(SystemTime::now()))
 }
 
 /// Ends the login at `path`: revokes it at the server, where `revoke` is wanted and the server has an endpoint for it,

@@ -4,6 +4,7 @@ use crate::account;
 use crate::drive::{duration, now, timestamp};
 use crate::error::Error;
 use crate::source::TokenSource;
+use crate::store::FileStore;
 use crate::sys;
 use crate::worker::schedule;
 use kraube_core::keeping::{Health, Schedule};
@@ -24,11 +25,10 @@ use std::time::{Duration, SystemTime};
 /// The path cannot be told or used. What fails later is told to `observe`, and tried again.
 pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnMut(&Health)) -> Result<(), Error> {
     let store = account::open(path)?;
-    let path = store.path();
-    let file = HealthFile { path: health_path(path) };
-    let mut keeper = Keeper { path, policy: Policy::default(), schedule: schedule(), failed: None };
+    let file = HealthFile { path: health_path(store.path()) };
+    let mut keeper = Keeper { store: &store, policy: Policy::default(), schedule: schedule(), failed: None };
     loop {
-        let (health, next) = keeper.look()?;
+        let (health, next) = keeper.look();
         file.write(&health);
         observe(&health);
         // A timer of zero would hide the end.
@@ -41,7 +41,7 @@ pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnM
 }
 
 struct Keeper<'a> {
-    path: &'a Path,
+    store: &'a FileStore,
     policy: Policy,
     schedule: Schedule,
     /// What the login was before the last refresh, and why that failed, for people.
@@ -50,24 +50,24 @@ struct Keeper<'a> {
 
 impl Keeper<'_> {
     /// Looks at the login, refreshes it where that is due, and tells how it goes and how long to wait.
-    fn look(&mut self) -> Result<(Health, Option<Millis>), Error> {
-        let mut status = account::status(Some(self.path))?;
+    fn look(&mut self) -> (Health, Option<Millis>) {
+        let mut status = account::look(self.store);
         let mut next = self.schedule.next(&self.policy, &status, now());
         if next.is_some_and(|wait| wait.0 == 0) {
             self.failed = self.refresh().err().map(|error| (status, error));
             self.schedule.ended(self.failed.is_none(), now());
-            status = account::status(Some(self.path))?;
+            status = account::look(self.store);
             next = self.schedule.next(&self.policy, &status, now());
         }
         let failed = self.failed.as_ref().map(|(before, error)| (before, error.as_str()));
         let wall = timestamp(SystemTime::now());
-        Ok((Health::of(&status, failed, next, std::process::id(), wall), next))
+        (Health::of(&status, failed, next, std::process::id(), wall), next)
     }
 
     /// The error is for people.
     fn refresh(&self) -> Result<(), String> {
         // A source of its own, so that what others have stored since is seen.
-        let source = TokenSource::from_file(Some(self.path)).map_err(|error| error.to_string())?;
+        let source = TokenSource::from_file(Some(self.store.path())).map_err(|error| error.to_string())?;
         let min_valid = duration(self.schedule.min_valid(&self.policy));
         let token = source.with_proofs().min_valid(min_valid).blocking_token();
         let token = token.map_err(|error| error.to_string())?;
@@ -140,32 +140,57 @@ mod tests {
     use kraube_core::record::Credentials;
     use kraube_core::secret::Secret;
 
+    fn log_in(path: &Path, expires: SystemTime) {
+        let provider = Provider::demo("http://127.0.0.1:1").expect("a loopback URL");
+        let credentials = Credentials {
+            binding: None,
+            access_token: Secret::new("access"),
+            refresh_token: Some(Secret::new("refresh")),
+            expires_at: timestamp(expires),
+            obtained_at: None,
+            scope: None,
+            client: Some(provider.client().expect("a client id")),
+        };
+        account::save_credentials(Some(path), &credentials).expect("the login is stored");
+    }
+
+    fn keeper(store: &FileStore) -> Keeper<'_> {
+        Keeper { store, policy: Policy::default(), schedule: schedule(), failed: None }
+    }
+
     #[test]
     fn a_failure_goes_with_the_tokens_that_it_was_about() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join("credentials.json");
-        let log_in = |expires: SystemTime| {
-            let provider = Provider::demo("http://127.0.0.1:1").expect("a loopback URL");
-            let credentials = Credentials {
-                binding: None,
-                access_token: Secret::new("access"),
-                refresh_token: Some(Secret::new("refresh")),
-                expires_at: timestamp(expires),
-                obtained_at: None,
-                scope: None,
-                client: Some(provider.client().expect("a client id")),
-            };
-            account::save_credentials(Some(&path), &credentials).expect("the login is stored");
-        };
-        let policy = Policy::default();
-        let mut keeper = Keeper { path: &path, policy, schedule: schedule(), failed: None };
-        log_in(SystemTime::UNIX_EPOCH);
+        let store = account::open(Some(&path)).expect("a path to a file");
+        let mut keeper = keeper(&store);
+        log_in(&path, SystemTime::UNIX_EPOCH);
         for _ in 0..2 {
-            let (health, _) = keeper.look().expect("the path can be used");
+            let (health, _) = keeper.look();
             assert!(!health.healthy && health.error.is_some(), "{health:?}");
         }
-        log_in(SystemTime::now() + Duration::from_secs(3600));
-        let (health, _) = keeper.look().expect("the path can be used");
+        log_in(&path, SystemTime::now() + Duration::from_secs(3600));
+        let (health, _) = keeper.look();
         assert!(health.healthy && health.error.is_none(), "{health:?}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_others_may_read_is_warned_of_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join("credentials.json");
+        log_in(&path, SystemTime::now() + Duration::from_secs(3600));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        let store = account::open(Some(&path)).expect("a path to a file");
+        let (mut log, writer) = io::pipe().expect("there are pipes");
+        let subscriber = tracing_subscriber::fmt().with_writer(std::sync::Arc::new(writer)).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut keeper = keeper(&store);
+            assert!(keeper.look().0.healthy && keeper.look().0.healthy);
+        });
+        let mut said = String::new();
+        io::Read::read_to_string(&mut log, &mut said).expect("text");
+        assert_eq!(said.matches("other users may read").count(), 1, "{said}");
     }
 }
