@@ -15,8 +15,13 @@
  * standard input.
  */
 import { randomBytes } from "node:crypto";
-import { start } from "./oidc-provider.js";
 import { createServer } from "node:https";
+import { setDefaultAutoSelectFamilyAttemptTimeout } from "node:net";
+import { start } from "./oidc-provider.js";
+
+// Where `localhost` has two addresses, a busy machine takes longer to answer at the one that is right than the quarter of a
+// second after which Node gives up on it.
+setDefaultAutoSelectFamilyAttemptTimeout(60_000);
 
 const options = JSON.parse(process.argv[2] ?? "{}");
 const { accessLife = 3600, par = false, register = false, dpop = false, offline = false, document } = options;
