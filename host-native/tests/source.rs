@@ -7,7 +7,7 @@ use kraube::core::time::Millis;
 use kraube::store::{FileStore, Store};
 use kraube::{Token, TokenSource};
 use kraube_testserver::{Config, Event, Fault, FaultKind};
-use scene::{HOUR, Left, Scene, Spoil, Spoilt, client, code, now, options, quick, until};
+use scene::{HOUR, Left, Scene, Spoil, Spoilt, client, code, impatient, now, options, quick, until};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
@@ -463,10 +463,6 @@ fn the_last_source_may_be_dropped_by_a_waker() {
     scene.gate.open();
     waiting.recv_timeout(scene::BOUND).expect("the thread waited for itself");
     scene.assert_alive();
-}
-
-fn impatient() -> Policy {
-    Policy { patience: Millis(100), ..quick() }
 }
 
 #[test]

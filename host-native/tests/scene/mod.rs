@@ -204,6 +204,11 @@ pub fn options(policy: Policy) -> Options {
     options
 }
 
+/// Who has a living token is given it while the refresh goes on.
+pub fn impatient() -> Policy {
+    Policy { patience: Millis(100), ..quick() }
+}
+
 /// Figures that do not keep a test waiting, and a patience that outlasts any answer, so that it is the answer that counts.
 pub fn quick() -> Policy {
     Policy {

@@ -1,9 +1,10 @@
 //! Components that end in mid-refresh. With tokens that the host serves nothing is lost, whatever becomes of the component;
 //! with the provider inside, an end after the request has left is an unknown outcome: marked, retried, reported.
 
-use crate::scene::{Left, Scene};
+use crate::scene::{self, Left, Scene};
 use crate::support::{GUEST, Granted, PROVIDER, assert_unlocked, component, engine, guest, provider, run};
 use kraube::core::credential::Failure;
+use kraube::store::FileStore;
 use kraube_testserver::Config;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -29,11 +30,10 @@ fn a_call_that_is_dropped_loses_nothing() {
 
 #[test]
 fn a_trap_in_mid_refresh_loses_nothing() {
-    // The answer is held back, so the component is given the living token while the refresh goes on.
     let scene = Scene::with(Config::default(), Left::Little);
     scene.gate.close();
     run(async {
-        let (mut store, it) = guest(Granted::file(&scene.file), &GUEST).await;
+        let (mut store, it) = guest(impatient(&scene), &GUEST).await;
         let trap = it.call_run(&mut store, "token, trap", 0).await.expect_err("it traps");
         assert_eq!(trap.downcast_ref(), Some(&Trap::UnreachableCodeReached));
         scene.wait_for_rotation();
@@ -47,7 +47,7 @@ fn fuel_that_runs_out_in_mid_refresh_loses_nothing() {
     let scene = Scene::with(Config::default(), Left::Little);
     scene.gate.close();
     run(async {
-        let (mut store, it) = guest(Granted::file(&scene.file), &GUEST).await;
+        let (mut store, it) = guest(impatient(&scene), &GUEST).await;
         store.set_fuel(10_000_000).expect("the engine counts it");
         let trap = it.call_run(&mut store, "token, spin", 0).await.expect_err("it runs out");
         assert_eq!(trap.downcast_ref(), Some(&Trap::OutOfFuel));
@@ -63,7 +63,7 @@ fn a_deadline_in_mid_refresh_loses_nothing() {
     scene.gate.close();
     let engine = engine();
     run(async {
-        let (mut store, it) = guest(Granted::file(&scene.file), &component(&engine, "guest")).await;
+        let (mut store, it) = guest(impatient(&scene), &component(&engine, "guest")).await;
         store.set_epoch_deadline(1);
         let mut call = pin!(it.call_run(&mut store, "token, spin", 0));
         // The component runs on this thread once it spins, so the deadline comes from another one.
@@ -151,6 +151,12 @@ fn fuel_that_runs_out_anywhere_in_the_provider_leaves_no_lock() {
     for place in 0..PLACES {
         burn(Some(all * place / PLACES));
     }
+}
+
+/// The component is given the living token while the refresh goes on.
+fn impatient(at: &Scene) -> Granted {
+    let lent = FileStore::open(&at.file).expect("a path to a file");
+    Granted::login(scene::source_at(&at.file, scene::impatient()), lent)
 }
 
 /// The request has left, its answer comes, and the component is stopped before it can store it.
