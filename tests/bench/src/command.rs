@@ -59,7 +59,7 @@ pub(crate) fn resident(effort: Effort) -> Result<Row> {
     // `cat` has less than the program that starts it here, so what is told of it is the least that can be told.
     let floor = peak(&|| Ok(copy(&stage.path())))?;
     let size = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
-    let row = Row::new("peak memory of `kraube token`", size(kraube), format!("{} can be told", size(floor)));
+    let row = Row::new("peak memory of `kraube token`", size(kraube), format!("{} at least, of any", size(floor)));
     Ok(row.reach(size(kraube), "<= 8 MiB", kraube <= 8 << 20))
 }
 
