@@ -16,7 +16,7 @@ after(async () => {
   await server?.stop();
 });
 
-test("two tabs of the example share one rotation", { timeout: 60_000 }, async () => {
+test("two tabs of the example share one rotation", { timeout: 180_000 }, async () => {
   const seen = [];
   const context = await person(browser, { seen });
   const visit = async () => {

@@ -10,7 +10,17 @@ export async function open(context, { pages }, { store = "indexedDB" } = {}) {
 
 /** Waits until a page is the page of the tests and has run its script. */
 export async function ready(page) {
-  await page.waitForFunction(() => document.body?.dataset.ready !== undefined && window.left !== true);
+  await until(page, () => document.body?.dataset.ready !== undefined && window.left !== true);
+}
+
+/** Waits until it comes back from the back/forward cache. */
+export function restored(page) {
+  return until(page, () => window.harness?.restored === true);
+}
+
+/** Looks at the clock, and not at each frame: a tab that is not in front may draw none. */
+function until(page, holds) {
+  return page.waitForFunction(holds, undefined, { polling: 50 });
 }
 
 /** Does something that leaves the page, and waits for the page that comes in the end. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { launch, person } from "../support/chromium.js";
 import { startBoth } from "../support/servers.js";
-import { beginPopup, beginRedirect, finished, isLive, leave, open, ready, redirectLogin, status, token } from "./harness.js";
+import { beginPopup, beginRedirect, finished, isLive, leave, open, ready, redirectLogin, restored, status, token } from "./harness.js";
 
 const { servers, stop } = await startBoth();
 let browser;
@@ -17,7 +17,7 @@ afterEach(() => servers["the embedded server"].pages.set({ latency: 0, cors: tru
 
 /** A test with a new person in front of the browser. `asked` are the authorization requests that the server gets. */
 function scene(name, work) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 180_000 }, async () => {
     const context = await person(browser);
     const asked = [];
     context.on("request", (request) => {
@@ -131,7 +131,7 @@ for (const [name, server] of Object.entries(servers)) {
       await beginRedirect(page, server);
       await page.evaluate(() => void setTimeout(() => history.back()));
       await page.waitForURL(`${server.pages.origin}/**`, { waitUntil: "commit" });
-      await page.waitForFunction(() => window.harness?.restored === true);
+      await restored(page);
       assert.equal(await page.evaluate(() => window.marker), "kept", "it is the very page, from the back/forward cache");
       assert.deepEqual(await redirectLogin(page, server), { ok: "logged_in" });
     });

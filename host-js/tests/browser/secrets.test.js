@@ -14,7 +14,7 @@ after(async () => {
   await stop();
 });
 
-test("secrets are in no address but the answer's own, in no console and in no error", { timeout: 60_000 }, async () => {
+test("secrets are in no address but the answer's own, in no console and in no error", { timeout: 180_000 }, async () => {
   const seen = [];
   const context = await person(browser, { seen });
   const secrets = new Set();

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => context?.close());
 
-test("stores with any names hold each its own login", { timeout: 60_000 }, async () => {
+test("stores with any names hold each its own login", { timeout: 180_000 }, async () => {
   const mixed = await page.evaluate(async () => {
     const { IndexedDbStore, LocalStorageStore, revision } = harness.kraube;
     const names = ["a#b", "a#1", "a", "a:room", "a:serial", "room:a", "serial:a"];
@@ -38,7 +38,7 @@ test("stores with any names hold each its own login", { timeout: 60_000 }, async
   assert.deepEqual(mixed, []);
 });
 
-test("what is no serial number is none: the next write has one", { timeout: 60_000 }, async () => {
+test("what is no serial number is none: the next write has one", { timeout: 180_000 }, async () => {
   const serials = await page.evaluate(async () => {
     const write = async (name) => {
       const store = new harness.kraube.LocalStorageStore(name);
@@ -64,7 +64,7 @@ test("what is no serial number is none: the next write has one", { timeout: 60_0
   }
 });
 
-test("a lock that cannot be used is let go, and said so", { timeout: 60_000 }, async () => {
+test("a lock that cannot be used is let go, and said so", { timeout: 180_000 }, async () => {
   const results = await page.evaluate(async () => {
     const denied = () => {
       throw new DOMException("not here", "SecurityError");
@@ -92,7 +92,7 @@ test("a lock that cannot be used is let go, and said so", { timeout: 60_000 }, a
   assert.deepEqual(results, [[true, "store_denied", false], [true, "store_io", false], [true, "store_io", false]]);
 });
 
-test("why a store cannot be read is said by who waits for its lock too", { timeout: 60_000 }, async () => {
+test("why a store cannot be read is said by who waits for its lock too", { timeout: 180_000 }, async () => {
   const code = await page.evaluate(async () => {
     const store = new harness.kraube.LocalStorageStore("a");
     const held = await store.lock(0, null);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { launch, person } from "../support/chromium.js";
 import { startBoth } from "../support/servers.js";
-import { isLive, open, redirectLogin, status, token } from "./harness.js";
+import { isLive, open, redirectLogin, restored, status, token } from "./harness.js";
 
 const TABS = 8;
 const ROTATIONS = 100;
@@ -161,7 +161,7 @@ scene("a page that comes back from the back/forward cache adopts what was refres
   const before = await own.pages.counters();
   await page.evaluate(() => void setTimeout(() => history.back()));
   await page.waitForURL(`${own.pages.origin}/**`, { waitUntil: "commit" });
-  await page.waitForFunction(() => window.harness?.restored === true);
+  await restored(page);
   assert.equal(await page.evaluate(() => window.marker), "kept");
   const adopted = await page.evaluate(async (first) => {
     harness.source.reject(first);

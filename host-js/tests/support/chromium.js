@@ -24,7 +24,7 @@ export async function launch() {
 /** A person of their own: cookies and storage are shared by the pages of a context, and by nobody else. */
 export async function person(browser, { seen } = {}) {
   const context = await browser.newContext({ viewport: { width: 900, height: 900 } });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000);
   if (seen !== undefined) {
     const watch = (page) => {
       page.on("console", (message) => seen.push(`console: ${message.text()}`));
