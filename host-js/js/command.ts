@@ -34,7 +34,7 @@ export class CommandSource implements Tokens {
 
   constructor({ command = "kraube", credentials }: CommandOptions = {}) {
     this.#command = command;
-    this.#arguments = credentials === undefined ? [] : ["--credentials", credentials];
+    this.#arguments = credentials === undefined ? [] : [`--credentials=${credentials}`];
   }
 
   token(options?: TokenOptions): Promise<Token> {

@@ -176,11 +176,14 @@ for (const [name, runtime] of Object.entries({ Node: process.execPath, Bun: bun 
         // No program, and an argument that none can have.
         { command: place.path },
         { command: kraube, credentials: "a\0b" },
+        // A path that looks like an option.
+        { command: kraube, credentials: "-x" },
         ...(await Promise.all(ending)),
       ];
-      const [absent, unreadable, missing, none, nul, ...ended] = await scene("command_fails", { commands }, { env: place.env });
+      const [absent, unreadable, missing, none, nul, option, ...ended] = await scene("command_fails", { commands }, { env: place.env });
       assert.deepEqual([absent.error, absent.type], ["logged_out", "login_required"]);
       assert.match(absent.hint, /kraube login/);
+      assert.equal(option.error, "logged_out");
       assert.equal(unreadable.error, "command_unreadable");
       assert.doesNotMatch(JSON.stringify(unreadable), /secret/);
       assert.deepEqual([missing.error, none.error, nul.error], ["command_missing", "command_not_run", "command_not_run"]);
