@@ -7,7 +7,7 @@ import type { Millis, Revision } from "./core.js";
 import { load } from "./core.js";
 import { pause } from "./drive.js";
 import type { End, Place } from "./deno-place.js";
-import { canonical, checkReplaceable, defaultPath, failed, follow, isAt, parts, place, placeOf, refused, syncDirectory } from "./deno-place.js";
+import { canonical, checkRegular, checkReplaceable, defaultPath, failed, follow, isAt, parts, place, placeOf, refused, syncDirectory } from "./deno-place.js";
 import type { Guard, Store } from "./store.js";
 import { StoreFailure } from "./store.js";
 
@@ -114,7 +114,7 @@ export class FileStore implements Store {
     const { path, meta } = this.#follow();
     if (meta === null) return null;
     // Not even opened: opening a device can do something.
-    if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
+    checkRegular(meta, path);
     return readFile(path);
   }
 
@@ -215,7 +215,7 @@ async function readFile(path: string): Promise<Uint8Array | null> {
   if (file === null) return null;
   try {
     const meta = await file.stat();
-    if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
+    checkRegular(meta, path);
     const bytes = new Uint8Array(Math.min(meta.size, LONGEST) + 1);
     let length = 0;
     for (let read: number | null; length < bytes.length && (read = await file.read(bytes.subarray(length))) !== null; ) {

@@ -83,10 +83,17 @@ export async function place(end: End): Promise<Place> {
   return at;
 }
 
+/** Credentials are kept in a regular file alone. */
+export function checkRegular(meta: Deno.FileInfo, path: string): void {
+  if (meta.isFile) return;
+  const why = meta.isDirectory ? "is a directory; give the path of a file" : "is not a regular file; remove it, or choose another path";
+  throw refused("store_irreplaceable", path, why);
+}
+
 /** Whatever else names the file would keep what is in it. */
 export async function checkReplaceable({ path, meta }: End, at: Place): Promise<void> {
   if (meta === null) return;
-  if (!meta.isFile) throw refused("store_irreplaceable", path, "is not a regular file; remove it, or choose another path");
+  checkRegular(meta, path);
   if ((meta.nlink ?? 1) > 1) {
     const why = "is a hard link, and its other names would keep the old credentials; make it a symbolic link";
     throw refused("store_irreplaceable", path, why);

@@ -6,6 +6,7 @@
 declare namespace Deno {
   interface FileInfo {
     isFile: boolean;
+    isDirectory: boolean;
     isSymlink: boolean;
     size: number;
     mtime: Date | null;

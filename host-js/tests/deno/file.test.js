@@ -224,6 +224,13 @@ test("a logout does not call a file deleted whose other name keeps the tokens", 
   assert.deepEqual(await place.list(), ["credentials.json.lock"]);
 });
 
+test("a directory is no file of credentials, and nobody is told to remove it", { timeout: 120_000 }, async (context) => {
+  const place = await folder(context);
+  const [{ error, message }] = await steps(place, ["token"], { file: place.path, allow: ["--allow-all"] });
+  assert.equal(error, "store");
+  assert.match(message, /is a directory; give the path of a file/);
+});
+
 test("a permission that is missing is named", { timeout: 120_000 }, async (context) => {
   const place = await folder(context);
   await place.store({ ...(await server.login()), expiresAt: 1 });
