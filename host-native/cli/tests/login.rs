@@ -302,7 +302,8 @@ fn a_person_says_no_on_another_machine() {
 /// Ctrl-C, while the answer to a poll is under way.
 fn interrupted_during_a_poll(agreed: bool) -> (World, support::Run) {
     let second = Duration::from_secs(1);
-    let config = Config { auto_approve: agreed, device_interval: second, latency: second, ..Config::default() };
+    let config =
+        Config { auto_approve: agreed, device_interval: second, latency: support::LATENCY, ..Config::default() };
     let world = World::with(config);
     let mut command = world.in_foreground(&["login", "--provider", "demo", "--device"]);
     command.env("KRAUBE_DEMO_ISSUER", world.server.issuer());

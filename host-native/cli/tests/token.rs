@@ -277,7 +277,7 @@ fn a_new_login_in_mid_run_is_reported_and_not_adopted() {
     world.log_in(50 * MINUTE);
     let new = std::fs::read_to_string(world.path()).expect("stored");
     std::fs::write(world.path(), old).expect("written");
-    world.server.set_config(|config| config.latency = Duration::from_secs(1));
+    world.server.set_config(|config| config.latency = support::LATENCY);
     let events = world.server.events();
     let child = start(world.command(&["token"]), "");
     let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
@@ -332,7 +332,7 @@ fn the_log_is_on_standard_error_and_holds_no_secret() {
 fn an_interrupted_refresh_is_completed_and_stored_first() {
     let mut world = World::new();
     let login = world.log_in(-MINUTE);
-    world.server.set_config(|config| config.latency = Duration::from_secs(1));
+    world.server.set_config(|config| config.latency = support::LATENCY);
     let events = world.server.events();
     let child = start(world.in_foreground(&["token"]), "");
     let sent = events.recv_timeout(Duration::from_secs(60)).expect("the refresh is sent");
@@ -354,7 +354,7 @@ fn an_ignored_signal_does_not_keep_the_others_from_waiting_for_the_answer() {
     for (ignored, first) in [("HUP", Some(Signal::HUP)), ("INT", Some(Signal::INT)), ("HUP,INT", None)] {
         let mut world = World::new();
         let login = world.log_in(-MINUTE);
-        world.server.set_config(|config| config.latency = Duration::from_secs(1));
+        world.server.set_config(|config| config.latency = support::LATENCY);
         let events = world.server.events();
         let plain = world.command(&["token"]);
         let mut command = std::process::Command::new("env");

@@ -9,9 +9,12 @@ use kraube_testserver::{Config, Login, Server};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) const MINUTE: i64 = 60_000;
+
+/// Of a server whose answer is under way for long enough to send a signal, on a busy machine too.
+pub(crate) const LATENCY: Duration = Duration::from_secs(3);
 
 pub(crate) struct World {
     pub(crate) server: Server,
