@@ -153,10 +153,11 @@ pub enum Server {
 
 /// Judges it all, one line for each check, in a fixed order.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
-    let mut found = Vec::from([path(facts), file(facts), directory(facts)]);
-    found.extend([file_system(facts), locks(facts), lock_file(facts), write(facts), roots(facts), proxies(facts)]);
-    found.extend([server(facts), metadata(facts), clock(facts), login(facts), keeper(facts)].into_iter().flatten());
-    found
+    let place = [Some(path(facts)), file(facts), directory(facts), Some(file_system(facts))];
+    let lock = [Some(locks(facts)), lock_file(facts), Some(write(facts))];
+    let network = [Some(roots(facts)), Some(proxies(facts)), server(facts), metadata(facts), clock(facts)];
+    let login = [login(facts), keeper(facts)];
+    place.into_iter().chain(lock).chain(network).chain(login).flatten().collect()
 }
 
 /// A proxy's address without the user name and password that it may hold.
@@ -195,11 +196,16 @@ fn path(facts: &Facts) -> Finding {
     }
 }
 
-fn file(facts: &Facts) -> Finding {
+/// What cannot be seen is missing, unless the path cannot be followed: that is told already.
+fn missing(facts: &Facts, check: &'static str, text: &str) -> Option<Finding> {
+    facts.irreplaceable.is_none().then(|| ok(check, text))
+}
+
+fn file(facts: &Facts) -> Option<Finding> {
     const CHECK: &str = "file";
-    let Some(file) = facts.file else { return ok(CHECK, "there is none yet") };
+    let Some(file) = facts.file else { return missing(facts, CHECK, "there is none yet") };
     let path = facts.target.as_ref().unwrap_or(&facts.path);
-    match file.mode {
+    Some(match file.mode {
         _ if !file.ours => {
             failure(CHECK, "it belongs to another user", format!("run this as that user, or {OTHER_PATH}"))
         }
@@ -210,13 +216,13 @@ fn file(facts: &Facts) -> Finding {
         ),
         Some(mode) => ok(CHECK, format!("it is yours, mode {mode:04o}")),
         None => ok(CHECK, "it is yours"),
-    }
+    })
 }
 
-fn directory(facts: &Facts) -> Finding {
+fn directory(facts: &Facts) -> Option<Finding> {
     const CHECK: &str = "directory";
-    let Some(dir) = facts.directory else { return ok(CHECK, "there is none yet; a login creates it") };
-    match dir.mode {
+    let Some(dir) = facts.directory else { return missing(facts, CHECK, "there is none yet; a login creates it") };
+    Some(match dir.mode {
         Some(mode) if mode & 0o022 != 0 && mode & 0o1000 == 0 => warning(
             CHECK,
             format!("its mode {mode:04o} lets others replace the credentials"),
@@ -225,7 +231,7 @@ fn directory(facts: &Facts) -> Finding {
         _ if !dir.ours => warning(CHECK, "it belongs to another user, who can replace the credentials", OTHER_PATH),
         Some(mode) => ok(CHECK, format!("it is yours, mode {mode:04o}")),
         None => ok(CHECK, "it is yours"),
-    }
+    })
 }
 
 fn file_system(facts: &Facts) -> Finding {
@@ -277,10 +283,10 @@ fn locks(facts: &Facts) -> Finding {
     }
 }
 
-fn lock_file(facts: &Facts) -> Finding {
+fn lock_file(facts: &Facts) -> Option<Finding> {
     const CHECK: &str = "lock file";
-    match &facts.lock_file {
-        LockFile::Missing => ok(CHECK, "there is none yet; whoever locks first creates it"),
+    Some(match &facts.lock_file {
+        LockFile::Missing => return missing(facts, CHECK, "there is none yet; whoever locks first creates it"),
         LockFile::Free => ok(CHECK, "no process that can be seen here holds it"),
         LockFile::Unknown => ok(CHECK, "it is there; this system does not tell who holds it"),
         LockFile::Unusable(why) => {
@@ -296,7 +302,7 @@ fn lock_file(facts: &Facts) -> Finding {
             format!("process {pid} holds it and is stopped: nobody can refresh or log in meanwhile"),
             format!("kill -CONT {pid} lets it go on, kill -KILL {pid} ends it"),
         ),
-    }
+    })
 }
 
 fn write(facts: &Facts) -> Finding {

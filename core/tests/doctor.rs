@@ -94,6 +94,16 @@ fn each_bad_fact_is_told_with_what_to_do() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_called_missing() {
+    let none = || Facts { file: None, directory: None, lock_file: LockFile::Missing, ..good() };
+    for check in ["file", "directory", "lock file"] {
+        finds(&none(), check, Level::Ok, "there is none yet");
+        let found = examine(&Facts { irreplaceable: Some("it is a link in a circle".into()), ..none() });
+        assert!(!found.iter().any(|finding| finding.check == check), "{check}");
+    }
+}
+
+#[test]
 fn the_clock_is_compared_with_the_server() {
     let off = |date| Facts { server: answered(date), ..good() };
     finds(&off(Some("Fri, 15 Jan 2027 08:00:29 GMT")), "clock", Level::Ok, "29 s behind");
