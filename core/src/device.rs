@@ -63,6 +63,8 @@ pub struct Polling {
     next: Millis,
     /// On the monotonic clock.
     end: Millis,
+    /// Why the last poll has no answer.
+    silence: Option<String>,
 }
 
 /// What an answer to a poll means.
@@ -146,15 +148,23 @@ impl Device {
             interval,
             next: later(now.monotonic, interval),
             end: later(now.monotonic, life),
+            silence: None,
         };
         Ok((Instructions { user_code, verification_uri, verification_uri_complete, life }, polling))
     }
 }
 
 impl Polling {
-    /// How long to wait before the next poll. `None`: the code has expired; the person has to begin again.
-    pub fn wait(&self, now: Now) -> Option<Millis> {
-        (self.next < self.end && now.monotonic < self.end).then(|| self.next.minus(now.monotonic))
+    /// How long to wait before the next poll.
+    ///
+    /// # Errors
+    /// The code has expired, and the person has to begin again: [`DeviceError::Unreachable`] where the last poll had no
+    /// answer, else [`DeviceError::Expired`].
+    pub fn wait(&self, now: Now) -> Result<Millis, DeviceError> {
+        if self.next < self.end && now.monotonic < self.end {
+            return Ok(self.next.minus(now.monotonic));
+        }
+        Err(self.silence.clone().map_or(DeviceError::Expired, DeviceError::Unreachable))
     }
 
     /// The poll (RFC 8628 section 3.4).
@@ -184,6 +194,7 @@ impl Polling {
         }
         #[cfg(feature = "dpop")]
         let again = core::mem::take(&mut self.with_nonce);
+        self.silence = answer.as_ref().err().map(|error| error.detail.clone());
         let wait = match &answer {
             // A server that does not answer is asked less often.
             Err(_) => self.slower(),

@@ -76,10 +76,10 @@ fn what_cannot_begin_sends_nothing() {
 fn i1_polls_come_no_faster_than_the_interval_and_slow_down_holds_for_all_later_ones() {
     for (extra, seconds) in [("", 5), (r#","interval":7"#, 7), (r#","interval":0"#, 1)] {
         let (_, polling) = begin(extra);
-        assert_eq!(polling.wait(now()), Some(Millis::from_secs(seconds)), "{extra}");
+        assert_eq!(polling.wait(now()), Ok(Millis::from_secs(seconds)), "{extra}");
     }
     // Not even where the code will have expired by then.
-    assert_eq!(begin(r#","interval":9999"#).1.wait(now()), None);
+    assert_eq!(begin(r#","interval":9999"#).1.wait(now()), Err(DeviceError::Expired));
     let (_, polling) = begin("");
     let (wait, polling) = wait_after(polling, error("authorization_pending"));
     assert_eq!(wait, 5);
@@ -118,14 +118,23 @@ fn i2_a_server_that_does_not_answer_is_asked_less_often_and_any_other_error_ends
 fn i3_after_the_life_of_the_code_nothing_is_sent() {
     let (instructions, polling) = begin("");
     assert_eq!(instructions.life, Millis(60_000));
-    assert!(polling.wait(later(59)).is_some());
-    assert_eq!(polling.wait(later(60)), None);
+    assert!(polling.wait(later(59)).is_ok());
+    assert_eq!(polling.wait(later(60)), Err(DeviceError::Expired));
     // A wait that would end too late is not begun.
     let (_, polling) = begin(r#","interval":50"#);
     let Ok(Polled::Pending(polling)) = polling.receive(error("slow_down"), Timestamp(0), later(50)) else {
         panic!("it goes on");
     };
-    assert_eq!(polling.wait(later(50)), None);
+    assert_eq!(polling.wait(later(50)), Err(DeviceError::Expired));
+}
+
+#[test]
+fn a_code_that_expires_while_the_server_is_silent_is_not_called_unused() {
+    let lost = SendError { kind: SendErrorKind::NotSent, detail: "refused".into() };
+    let (_, polling) = wait_after(begin("").1, Err(lost));
+    assert_eq!(polling.wait(later(60)), Err(DeviceError::Unreachable("refused".into())));
+    let (_, polling) = wait_after(polling, error("authorization_pending"));
+    assert_eq!(polling.wait(later(60)), Err(DeviceError::Expired));
 }
 
 #[test]
@@ -260,7 +269,7 @@ fn the_pause_of_a_silent_server_doubles_up_to_a_minute() {
     assert_eq!(format!("{polling:?}"), "Polling(demo, every 32000 ms)");
     let Ok(Polled::Pending(polling)) = polling.receive(Err(lost()), Timestamp(0), now()) else { panic!("it goes on") };
     assert_eq!(format!("{polling:?}"), "Polling(demo, every 60000 ms)");
-    assert_eq!(polling.wait(now()), None, "the code will have expired");
+    assert_eq!(polling.wait(now()), Err(DeviceError::Unreachable(String::new())), "the code will have expired");
     // A pause that the server asks for is kept where it is longer.
     let (wait, _) = wait_after(begin("").1, Ok(response(503, None, Some("3"), "")));
     assert_eq!(wait, 10);

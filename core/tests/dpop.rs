@@ -223,12 +223,12 @@ mod on {
         let (device, _) = Device::begin(&provider).expect("it is offered");
         let device = device.bind(Binding::new(key()));
         let (_, polling) = device.read(response(200, None, document), now()).expect("a code");
-        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (None, Some(Millis(5000))));
+        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (None, Ok(Millis(5000))));
         let receive = |polling: Polling, replied| polling.receive(replied, Timestamp(0), now()).expect("it goes on");
         let Polled::Pending(polling) = receive(polling, response(400, Some("n1"), WANTS_NONCE)) else {
             panic!("no tokens were issued")
         };
-        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (Some("n1"), Some(Millis::ZERO)));
+        assert_eq!((nonce_of(&polling.request()), polling.wait(now())), (Some("n1"), Ok(Millis::ZERO)));
         let Polled::Done(credentials) = receive(polling, response(200, Some("n2"), ISSUED)) else {
             panic!("tokens were issued")
         };
@@ -299,7 +299,7 @@ mod on {
         else {
             panic!("it goes on")
         };
-        assert_eq!(polling.wait(now()), Some(Millis(5000)));
+        assert_eq!(polling.wait(now()), Ok(Millis(5000)));
         let again = |polling: Polling, body: &str| polling.receive(replied(400, body), Timestamp(0), now());
         let Ok(Polled::Pending(polling)) = again(polling, WANTS_NONCE) else { panic!("it goes on") };
         // Once for each poll that is answered otherwise.

@@ -8,7 +8,7 @@ use crate::drive::{duration, now};
 use crate::error::Error;
 use crate::http::Http;
 use kraube_core::credential::NewLogin;
-use kraube_core::device::{Device, DeviceError, Polled};
+use kraube_core::device::{Device, Polled};
 use kraube_core::http::{Request, Response, SendError};
 use kraube_core::provider::Provider;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn device(provider: &Provider, path: Option<&Path>, prompt: &mut dyn Prompt)
     let (instructions, mut polling) = device.read(answer, now())?;
     prompt.event(Event::EnterCode { instructions: &instructions });
     let credentials = loop {
-        let wait = polling.wait(now()).ok_or(DeviceError::Expired)?;
+        let wait = polling.wait(now())?;
         std::thread::sleep(duration(wait));
         prompt.event(Event::Exchanging);
         let sent = now().wall;

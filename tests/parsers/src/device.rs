@@ -60,7 +60,7 @@ pub(crate) fn check(input: &[u8]) {
     assert!(!is_telling(&document, "device_code") || !shown.contains(&code), "the code is shown: {shown}");
     let mut interval = Millis(1000);
     for _ in 0..=MOST_POLLS {
-        let Some(wait) = polling.wait(now) else { return };
+        let Ok(wait) = polling.wait(now) else { return };
         assert!(wait >= interval, "it asks after {wait:?}, and was told {interval:?}");
         now.monotonic = Millis(now.monotonic.0 + wait.0);
         sends(&polling, &code);
