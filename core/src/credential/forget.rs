@@ -161,8 +161,7 @@ impl Machine for Forget {
 
 impl Run {
     fn read(&mut self, tries: u8, found: Found) -> Next {
-        let seen = self.login.is_some() || self.unsaved.as_ref().is_some_and(|kept| kept.comes_after_another());
-        if found.is_odd(seen) && tries < self.policy.torn_tries {
+        if found.is_odd(self.login.is_some(), self.unsaved.as_deref()) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { tries: tries + 1 }, Action::Wait { time });
         }

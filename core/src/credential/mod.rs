@@ -57,11 +57,11 @@ impl Found {
     }
 
     /// Whether it is read again before it is believed: another program may be in the middle of a write. `seen`: something
-    /// was stored before.
-    fn is_odd(&self, seen: bool) -> bool {
+    /// was stored before, as it was where what is `kept` came after another refresh token.
+    fn is_odd(&self, seen: bool, kept: Option<&Unsaved>) -> bool {
         match self {
             Self::Record(_) => false,
-            Self::Nothing(_) => seen,
+            Self::Nothing(_) => seen || kept.is_some_and(|kept| kept.replaces.flatten().is_some()),
             Self::Torn { .. } | Self::Unreadable(_) => true,
         }
     }

@@ -189,11 +189,6 @@ impl Clone for Unsaved {
 }
 
 impl Unsaved {
-    /// Where a refresh token was stored, it is odd that nothing is.
-    pub(crate) fn comes_after_another(&self) -> bool {
-        self.replaces.flatten().is_some()
-    }
-
     /// What to do about it.
     pub const fn hint(&self) -> &'static str {
         "free the disk while this process lives: the tokens are in its memory alone"

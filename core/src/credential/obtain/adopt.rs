@@ -18,8 +18,7 @@ impl Run {
     }
 
     pub(super) fn read(&mut self, at: Look, tries: u8, found: Found, now: Now) -> Next {
-        let kept = self.unsaved.as_ref().is_some_and(|kept| kept.comes_after_another());
-        if found.is_odd(self.seen || kept) && tries < self.policy.torn_tries {
+        if found.is_odd(self.seen, self.unsaved.as_deref()) && tries < self.policy.torn_tries {
             let time = self.policy.torn_pause;
             return then(State::TornPause { at, tries: tries + 1 }, Action::Wait { time });
         }
