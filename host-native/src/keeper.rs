@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 pub fn keep_fresh(path: Option<&Path>, end: &Receiver<()>, observe: &mut dyn FnMut(&Health)) -> Result<(), Error> {
     let store = account::open(path)?;
     let file = HealthFile { path: health_path(store.path()) };
-    let mut keeper = Keeper { store: &store, policy: Policy::default(), schedule: schedule(), failed: None };
+    let mut keeper = Keeper::new(&store);
     loop {
         let (health, next) = keeper.look();
         file.write(&health);
@@ -48,7 +48,11 @@ struct Keeper<'a> {
     failed: Option<(Status, String)>,
 }
 
-impl Keeper<'_> {
+impl<'a> Keeper<'a> {
+    fn new(store: &'a FileStore) -> Self {
+        Self { store, policy: Policy::default(), schedule: schedule(), failed: None }
+    }
+
     /// Looks at the login, refreshes it where that is due, and tells how it goes and how long to wait.
     fn look(&mut self) -> (Health, Option<Millis>) {
         let mut status = account::look(self.store);
@@ -154,16 +158,12 @@ mod tests {
         account::save_credentials(Some(path), &credentials).expect("the login is stored");
     }
 
-    fn keeper(store: &FileStore) -> Keeper<'_> {
-        Keeper { store, policy: Policy::default(), schedule: schedule(), failed: None }
-    }
-
     #[test]
     fn a_failure_goes_with_the_tokens_that_it_was_about() {
         let home = tempfile::tempdir().expect("a temporary directory");
         let path = home.path().join("credentials.json");
         let store = account::open(Some(&path)).expect("a path to a file");
-        let mut keeper = keeper(&store);
+        let mut keeper = Keeper::new(&store);
         log_in(&path, SystemTime::UNIX_EPOCH);
         for _ in 0..2 {
             let (health, _) = keeper.look();
@@ -186,7 +186,7 @@ mod tests {
         let (mut log, writer) = io::pipe().expect("there are pipes");
         let subscriber = tracing_subscriber::fmt().with_writer(std::sync::Arc::new(writer)).finish();
         tracing::subscriber::with_default(subscriber, || {
-            let mut keeper = keeper(&store);
+            let mut keeper = Keeper::new(&store);
             assert!(keeper.look().0.healthy && keeper.look().0.healthy);
         });
         let mut said = String::new();
